@@ -1,0 +1,83 @@
+//! Durations as people write them (`500ms`, `10s`, `2m`, `1h`) and as people like to read them.
+
+use std::time::Duration;
+
+/// Parses `500ms`, `10s`, `2m` or `1h`: the same notation as in `graceshut.toml`.
+pub fn parse(text: &str) -> Result<Duration, String> {
+    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
+    let (number, unit) = text.split_at(digits);
+    let per_unit: u64 = match unit {
+        "ms" => 1,
+        "s" => 1_000,
+        "m" => 60_000,
+        "h" => 3_600_000,
+        "" if digits > 0 => return Err(format!("{text} of what? write a unit, like {text}s or {text}ms")),
+        _ => return Err(format!("not a duration: {text:?}; write it like 500ms, 10s, 2m or 1h")),
+    };
+    let millis = number.parse::<u64>().ok().and_then(|n| n.checked_mul(per_unit));
+    match millis {
+        // A year is more than anyone waits, and keeps every later sum of times far from overflow.
+        Some(ms) if ms <= 365 * 24 * 3_600_000 => Ok(Duration::from_millis(ms)),
+        Some(_) => Err(format!("{text} is too long: at most 8760h")),
+        None if digits == 0 => Err(format!("not a duration: {text:?}; write it like 500ms, 10s, 2m or 1h")),
+        None => Err(format!("{text} is too long: at most 8760h")),
+    }
+}
+
+/// As [`parse`], but refuses zero.
+pub fn parse_positive(text: &str) -> Result<Duration, String> {
+    match parse(text)? {
+        d if d.is_zero() => Err("must be longer than zero".to_owned()),
+        d => Ok(d),
+    }
+}
+
+/// `12 µs`, `4.1 ms`, `2.43 s`, `3 min 5 s`: about three digits, as many as a reader wants.
+pub fn human(d: Duration) -> String {
+    let us = d.as_micros();
+    let seconds = d.as_secs_f64();
+    if us < 1_000 {
+        format!("{us} µs")
+    } else if us < 10_000 {
+        format!("{:.1} ms", seconds * 1e3)
+    } else if us < 1_000_000 {
+        format!("{:.0} ms", seconds * 1e3)
+    } else if us < 120_000_000 {
+        let short = format!("{seconds:.2}");
+        format!("{} s", short.trim_end_matches('0').trim_end_matches('.'))
+    } else {
+        format!("{} min {} s", d.as_secs() / 60, d.as_secs() % 60)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+    use super::*;
+
+    #[test]
+    fn reads_each_unit() {
+        assert_eq!(parse("500ms").unwrap(), Duration::from_millis(500));
+        assert_eq!(parse("10s").unwrap(), Duration::from_secs(10));
+        assert_eq!(parse("2m").unwrap(), Duration::from_secs(120));
+        assert_eq!(parse("1h").unwrap(), Duration::from_secs(3600));
+        assert_eq!(parse("0s").unwrap(), Duration::ZERO);
+    }
+
+    #[test]
+    fn refuses_what_is_not_a_duration() {
+        for bad in ["", "s", "10", "-1s", "1.5s", "10 s", "10S", "1d", "99999999999999999999s", "18446744073709551615h"] {
+            assert!(parse(bad).is_err(), "{bad:?} was accepted");
+        }
+        assert!(parse_positive("0ms").is_err());
+    }
+
+    #[test]
+    fn reads_well() {
+        let cases = [(12, "12 µs"), (4_100, "4.1 ms"), (52_400, "52 ms"), (2_425_000, "2.42 s"), (10_000_000, "10 s")];
+        for (us, text) in cases {
+            assert_eq!(human(Duration::from_micros(us)), text);
+        }
+        assert_eq!(human(Duration::from_secs(185)), "3 min 5 s");
+    }
+}

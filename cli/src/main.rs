@@ -1,0 +1,43 @@
+//! The `graceshut` command.
+//!
+//! Each subcommand is a module with an `Args` type (what clap parses and what `--help` teaches) and a `run` that
+//! gives the exit status; adding one is adding a line to [`Command`] and one to `main`.
+
+mod duration;
+mod signals;
+mod verify;
+
+use clap::{Parser, Subcommand};
+use std::process::ExitCode;
+
+/// Stop services without losing work, and prove it.
+#[derive(Parser)]
+#[command(
+    name = "graceshut",
+    version,
+    long_about = "Stop services without losing work, and prove it.\n\n\
+        A service is stopped many times a day: every deploy, every scale-down, every node that drains. Each time \
+        something outside sends it a signal, waits for a grace period, and then kills it. graceshut is about what \
+        happens in between: that readiness turns red, that work in flight is finished, that buffers are flushed, \
+        and that the process leaves in time and leaves nothing behind.",
+    after_long_help = "Start here:\n  \
+        graceshut verify --ready http://127.0.0.1:8080/ready --load http://127.0.0.1:8080/ -- ./my-service\n\n\
+        starts the service, loads it, stops it, and tells what was lost. It judges any service in any language,\n\
+        with or without the graceshut library in it.\n\n\
+        `graceshut help COMMAND` explains a command in full."
+)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    Verify(verify::Args),
+}
+
+fn main() -> ExitCode {
+    match Cli::parse().command {
+        Command::Verify(args) => verify::run(args),
+    }
+}

@@ -1,0 +1,233 @@
+//! One request on one connection, and what exactly became of it.
+
+use super::http::Answer;
+use std::io::{ErrorKind, Read, Write};
+use std::net::TcpStream;
+use std::os::fd::AsRawFd;
+use std::time::{Duration, Instant};
+
+/// What became of a request.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// A complete answer came.
+    Answered {
+        /// Its status.
+        status: u16,
+        /// The connection may be used again.
+        keep: bool,
+        /// From the first byte sent to the last byte read.
+        took: Duration,
+    },
+    /// The kernel took not a single byte of it: nobody can have begun to serve it.
+    NothingSent,
+    /// At least one byte was handed to the kernel, and no complete answer came.
+    CutOff {
+        /// At least one byte of an answer came.
+        answer_began: bool,
+        /// The peer closed or reset the connection (rather than our patience ending, or nonsense coming).
+        by_peer: bool,
+        /// Where and how.
+        what: String,
+    },
+}
+
+/// Sends `request` and reads its answer. `give_up` is asked at least every [`super::target::SLICE`] while nothing
+/// comes; the reason it gives ends the wait, which is the only bound on it.
+pub fn exchange(stream: &mut TcpStream, request: &[u8], give_up: &dyn Fn() -> Option<String>) -> Outcome {
+    let began = Instant::now();
+    let (sent, mut trouble) = send(stream, request, give_up);
+    if sent == 0 {
+        return Outcome::NothingSent;
+    }
+    // Also after a write that failed half way there may be an answer to read: a server may refuse before it has
+    // read everything.
+    let mut answer = Answer::new();
+    let mut buffer = [0; 16 * 1024];
+    let mut by_peer = true;
+    let why = loop {
+        match stream.read(&mut buffer) {
+            Ok(0) if answer.end_of_stream() => return answered(&answer, began),
+            Ok(0) => break "connection closed".to_owned(),
+            Ok(n) => match answer.feed(&buffer[..n]) {
+                Ok(true) => return answered(&answer, began),
+                Ok(false) => {}
+                Err(nonsense) => {
+                    by_peer = false;
+                    break format!("answer not understood: {nonsense}");
+                }
+            },
+            Err(e) if e.kind() == ErrorKind::Interrupted => {}
+            Err(e) if matches!(e.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {
+                if let Some(reason) = give_up() {
+                    by_peer = false;
+                    break reason;
+                }
+            }
+            Err(e) if e.kind() == ErrorKind::ConnectionReset => break "connection reset".to_owned(),
+            Err(e) => break trouble.take().unwrap_or_else(|| e.to_string()),
+        }
+    };
+    Outcome::CutOff { answer_began: answer.started(), by_peer, what: format!("{why} {}", answer.position()) }
+}
+
+fn answered(answer: &Answer, began: Instant) -> Outcome {
+    Outcome::Answered { status: answer.status, keep: answer.keeps_connection(), took: began.elapsed() }
+}
+
+/// Hands the request to the kernel. How much of it was taken, and what stopped it from taking the rest.
+fn send(stream: &mut TcpStream, request: &[u8], give_up: &dyn Fn() -> Option<String>) -> (usize, Option<String>) {
+    let mut sent = 0;
+    while sent < request.len() {
+        match stream.write(&request[sent..]) {
+            Ok(n) => sent += n,
+            Err(e) if e.kind() == ErrorKind::Interrupted => {}
+            Err(e) if matches!(e.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {
+                if let Some(reason) = give_up() {
+                    return (sent, Some(reason));
+                }
+            }
+            Err(e) => return (sent, Some(e.to_string())),
+        }
+    }
+    (sent, None)
+}
+
+/// Has the peer given an idle connection up? Looks without waiting and without taking anything. Bytes nobody asked for
+/// (a 408 before closing, say) count as well: the connection is of no use any more.
+pub fn peer_gave_up(stream: &TcpStream) -> bool {
+    let mut byte = 0_u8;
+    loop {
+        // SAFETY: the descriptor is open (borrowed from a live stream) and the buffer is one writable byte.
+        let n = unsafe {
+            libc::recv(stream.as_raw_fd(), (&raw mut byte).cast(), 1, libc::MSG_PEEK | libc::MSG_DONTWAIT)
+        };
+        if n >= 0 {
+            return true;
+        }
+        match std::io::Error::last_os_error().kind() {
+            ErrorKind::Interrupted => {}
+            ErrorKind::WouldBlock => return false,
+            _ => return true,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+    use super::*;
+    use std::net::TcpListener;
+    use std::thread;
+
+    /// Runs one exchange against a peer that does `peer` with the connection once it has read the request.
+    fn with_peer(peer: impl FnOnce(TcpStream) + Send + 'static) -> Outcome {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let addr = listener.local_addr().unwrap();
+        let server = thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+            let mut request = [0; 4];
+            stream.read_exact(&mut request).unwrap();
+            peer(stream);
+        });
+        let mut stream = TcpStream::connect(addr).unwrap();
+        stream.set_read_timeout(Some(Duration::from_millis(20))).unwrap();
+        let limit = Instant::now() + Duration::from_secs(10);
+        let outcome = exchange(&mut stream, b"ping", &|| (Instant::now() > limit).then(|| "test limit".to_owned()));
+        server.join().unwrap();
+        outcome
+    }
+
+    fn cut_off(outcome: Outcome) -> (bool, bool, String) {
+        match outcome {
+            Outcome::CutOff { answer_began, by_peer, what } => (answer_began, by_peer, what),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn an_answer_in_two_pieces_is_an_answer() {
+        let outcome = with_peer(|mut s| {
+            s.write_all(b"HTTP/1.1 200 OK\r\nContent-Le").unwrap();
+            // Longer than a read slice, so that the wait in between is gone through.
+            thread::sleep(Duration::from_millis(60));
+            s.write_all(b"ngth: 2\r\n\r\nhi").unwrap();
+        });
+        assert!(matches!(outcome, Outcome::Answered { status: 200, keep: true, took } if took >= Duration::from_millis(50)));
+    }
+
+    #[test]
+    fn closed_without_a_byte() {
+        let (began, by_peer, what) = cut_off(with_peer(drop));
+        assert_eq!((began, by_peer, what.as_str()), (false, true, "connection closed before the first byte of the answer"));
+    }
+
+    #[test]
+    fn closed_in_the_body() {
+        let (began, by_peer, what) =
+            cut_off(with_peer(|mut s| s.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nabc").unwrap()));
+        assert_eq!((began, by_peer, what.as_str()), (true, true, "connection closed in the body, after 3 of 9 bytes"));
+    }
+
+    #[test]
+    fn reset_in_the_head() {
+        let (_, by_peer, what) = cut_off(with_peer(|mut s| {
+            s.write_all(b"HTTP/1.1 2").unwrap();
+            let linger = libc::linger { l_onoff: 1, l_linger: 0 };
+            // SAFETY: the descriptor is open and the pointer and length describe one live `linger`.
+            let rc = unsafe {
+                libc::setsockopt(
+                    s.as_raw_fd(),
+                    libc::SOL_SOCKET,
+                    libc::SO_LINGER,
+                    (&raw const linger).cast(),
+                    size_of::<libc::linger>() as libc::socklen_t,
+                )
+            };
+            assert_eq!(rc, 0);
+        }));
+        assert!(by_peer);
+        assert!(what.starts_with("connection reset"), "{what}");
+    }
+
+    #[test]
+    fn patience_ends() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let mut stream = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        stream.set_read_timeout(Some(Duration::from_millis(20))).unwrap();
+        let (began, by_peer, what) = cut_off(exchange(&mut stream, b"ping", &|| Some("no answer".to_owned())));
+        assert_eq!((began, by_peer, what.as_str()), (false, false, "no answer before the first byte of the answer"));
+    }
+
+    #[test]
+    fn a_write_that_fails_at_once_sent_nothing() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let mut stream = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        stream.shutdown(std::net::Shutdown::Write).unwrap();
+        assert_eq!(exchange(&mut stream, b"ping", &|| None), Outcome::NothingSent);
+    }
+
+    #[test]
+    fn peeking_sees_an_open_a_closed_and_a_talking_peer() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let addr = listener.local_addr().unwrap();
+        let pair = || {
+            let ours = TcpStream::connect(addr).unwrap();
+            (ours, listener.accept().unwrap().0)
+        };
+        let wait_until_given_up = |stream: &TcpStream| {
+            let limit = Instant::now() + Duration::from_secs(10);
+            while !peer_gave_up(stream) {
+                assert!(Instant::now() < limit, "never seen");
+                thread::yield_now();
+            }
+        };
+        let (ours, theirs) = pair();
+        assert!(!peer_gave_up(&ours));
+        drop(theirs);
+        wait_until_given_up(&ours);
+        let (ours, mut theirs) = pair();
+        theirs.write_all(b"x").unwrap();
+        wait_until_given_up(&ours);
+    }
+}

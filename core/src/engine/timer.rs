@@ -1,0 +1,69 @@
+//! Soft and hard deadlines in order. A timer that was overtaken by a retiming stays in the heap and is dropped when it
+//! comes up: the hook's own fields say what counts.
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+
+use super::registry::HookId;
+use crate::clock::At;
+
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(super) enum Timer {
+    /// A held install has waited long enough.
+    Hold,
+    /// Look at this hook: something of it may be due.
+    Hook(HookId),
+}
+
+#[derive(Debug)]
+pub(super) struct Timers {
+    heap: BinaryHeap<Reverse<(At, Timer)>>,
+}
+
+impl Timers {
+    pub(super) fn new() -> Timers {
+        Timers {
+            heap: BinaryHeap::with_capacity(8),
+        }
+    }
+
+    /// Sets room aside for one hook: soft, hard, and one retiming of each.
+    pub(super) fn reserve_for_hook(&mut self, hooks: usize) {
+        let want = 8 + 4 * hooks;
+        if self.heap.capacity() < want {
+            self.heap.reserve(want.max(2 * self.heap.capacity()) - self.heap.len());
+        }
+    }
+
+    pub(super) fn push(&mut self, at: At, timer: Timer) {
+        if !at.is_never() {
+            self.heap.push(Reverse((at, timer)));
+        }
+    }
+
+    pub(super) fn next(&self) -> At {
+        self.heap.peek().map_or(At::NEVER, |Reverse((at, _))| *at)
+    }
+
+    pub(super) fn pop_due(&mut self, now: At) -> Option<Timer> {
+        if self.next() <= now {
+            self.heap.pop().map(|Reverse((_, timer))| timer)
+        } else {
+            None
+        }
+    }
+
+    pub(super) fn clear(&mut self) {
+        self.heap.clear();
+    }
+
+    /// Keeps what still counts, so that retimings cannot outgrow what was set aside.
+    pub(super) fn compact(&mut self, mut counts: impl FnMut(At, Timer) -> bool) {
+        self.heap.retain(|Reverse((at, timer))| counts(*at, *timer));
+    }
+
+    /// True when a soft and a hard deadline more would have to allocate.
+    pub(super) fn lacks_room(&self) -> bool {
+        self.heap.len() + 2 > self.heap.capacity()
+    }
+}

@@ -1,0 +1,244 @@
+//! What starts a shutdown, and what later triggers do to D (spec 2.2, 2.3, 2.5, 2.7, 4.2).
+
+use std::time::Duration;
+
+use super::event::Command;
+use super::record::{TriggerAction, What};
+use super::repeat::Signals;
+use super::timer::Timer;
+use super::{Engine, Life, Run};
+use crate::clock::At;
+use crate::config::{AnnounceDelay, NormalGrace};
+use crate::plan::{Budget, margin_of};
+
+/// A held install keeps a trigger back no longer than this.
+const HOLD_LIMIT: Duration = Duration::from_secs(1);
+/// `announce_delay = "auto"` on Kubernetes.
+const AUTO_DELAY: Duration = Duration::from_secs(5);
+/// Triggers kept in full; more are counted. Set aside at install.
+const KEPT: usize = 32;
+
+/// The kinds of triggers (spec 2.3).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum ReasonKind {
+    /// A managed signal.
+    Signal,
+    /// `stop()`.
+    Stop,
+    /// The host ends normally.
+    HostEnd,
+    /// An uncaught error in the host.
+    Uncaught,
+}
+
+impl ReasonKind {
+    /// The word of the report.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            ReasonKind::Signal => "signal",
+            ReasonKind::Stop => "stop",
+            ReasonKind::HostEnd => "host_end",
+            ReasonKind::Uncaught => "uncaught",
+        }
+    }
+}
+
+/// The typed record of a trigger.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Reason {
+    /// Which kind.
+    pub kind: ReasonKind,
+    /// The signal's number, for a signal.
+    pub signo: Option<i32>,
+    /// Pid and uid of the sender, when the kernel tells (0 from another pid namespace). For people only, never decided by.
+    pub sender: Option<(i32, u32)>,
+    /// The words given to `stop()`, or the error's own.
+    pub message: Option<String>,
+}
+
+impl Reason {
+    /// A reason of `kind` with its message.
+    #[must_use]
+    pub fn new(kind: ReasonKind, message: Option<String>) -> Reason {
+        Reason {
+            kind,
+            signo: None,
+            sender: None,
+            message,
+        }
+    }
+
+    /// A caught signal.
+    #[must_use]
+    pub fn signal(signo: i32, sender: Option<(i32, u32)>) -> Reason {
+        Reason {
+            kind: ReasonKind::Signal,
+            signo: Some(signo),
+            sender,
+            message: None,
+        }
+    }
+}
+
+/// What the engine keeps of the triggers.
+#[derive(Debug)]
+pub(super) struct Triggers {
+    first: Option<Reason>,
+    seen: usize,
+    pub(super) signals: Signals,
+    pub(super) host_code: Option<i32>,
+}
+
+impl Triggers {
+    pub(super) fn new() -> Triggers {
+        Triggers {
+            first: None,
+            seen: 0,
+            signals: Signals::default(),
+            host_code: None,
+        }
+    }
+
+    pub(super) fn first(&self) -> Option<&Reason> {
+        self.first.as_ref()
+    }
+}
+
+impl Engine {
+    pub(super) fn on_trigger(&mut self, reason: Reason, at: At, grace: Option<Duration>, host_code: Option<i32>, now: At) {
+        if self.triggers.host_code.is_none() {
+            self.triggers.host_code = host_code;
+        }
+        let grace = match (grace, self.settings.grace_normal) {
+            (Some(g), _) | (None, NormalGrace::Limited(g)) => Some(g),
+            (None, NormalGrace::SameAsGrace) => Some(self.settings.grace),
+            (None, NormalGrace::Unlimited) => None,
+        };
+        self.accept(reason, at, grace, TriggerAction::Recorded, now);
+    }
+
+    /// The first trigger starts the shutdown; a later one may shorten D, never lengthen it.
+    pub(super) fn accept(&mut self, reason: Reason, at: At, grace: Option<Duration>, later: TriggerAction, now: At) {
+        match self.life {
+            Life::Armed => self.begin(reason, at, grace, now),
+            Life::Stopping => {
+                self.record_trigger(at, reason, later);
+                if let Some(grace) = grace {
+                    self.shorten(at.plus(grace).minus(margin_of(grace)), grace, now);
+                }
+            }
+            Life::Finished => self.record_trigger(at, reason, later),
+        }
+    }
+
+    pub(super) fn record_trigger(&mut self, at: At, reason: Reason, action: TriggerAction) {
+        self.triggers.seen += 1;
+        if self.triggers.seen <= KEPT {
+            self.record(at, What::Trigger { reason, action });
+        }
+    }
+
+    fn begin(&mut self, reason: Reason, at: At, grace: Option<Duration>, now: At) {
+        self.life = Life::Stopping;
+        self.triggers.first = Some(reason.clone());
+        self.record_trigger(at, reason, TriggerAction::Started);
+        // `already_spent` counts against what waits outside, so only where something does: a signal (spec 5.2, 2.7).
+        let outside = self.triggers.first().is_some_and(|r| r.kind == ReasonKind::Signal);
+        let spent = if outside {
+            self.settings.already_spent
+        } else {
+            Duration::ZERO
+        };
+        let margin = margin_of(grace.unwrap_or(self.settings.grace));
+        let budget = grace.map(|g| g.saturating_sub(spent).saturating_sub(margin));
+        let deadline = budget.map_or(At::NEVER, |b| at.plus(b));
+        self.record(now, What::Budgeted { grace, margin, budget });
+        self.run = Some(Run {
+            t0: at,
+            b: budget.unwrap_or(Duration::ZERO),
+            margin,
+            budget: Budget {
+                deadline,
+                slots: self.settings.plan.slots(budget, |_| true),
+            },
+            phase: 0,
+            begun: false,
+            start: now,
+            given: Duration::ZERO,
+            end: deadline,
+            running: 0,
+            waiting: 0,
+            cut: false,
+            forced: false,
+            forced_by: None,
+            rebased: false,
+            skip_to_reserved: false,
+            host_closed: false,
+        });
+        self.command(Command::Word(1));
+        self.command(Command::Deadline(deadline));
+        if self.held_until.is_some() {
+            let until = at.plus(HOLD_LIMIT);
+            self.held_until = Some(until);
+            self.timers.push(until, Timer::Hold);
+        }
+        self.begin_if_due(now);
+    }
+
+    /// Starts the first phase unless a held install still keeps it back.
+    pub(super) fn begin_if_due(&mut self, now: At) {
+        let held = self.held_until.is_some_and(|until| now < until);
+        match &mut self.run {
+            Some(run) if !run.begun && !held => run.begun = true,
+            _ => return,
+        }
+        self.held_until = None;
+        self.enter_phase(now);
+    }
+
+    /// Spec 2.2: D := min(D, `deadline`). Where there was no deadline, percentages are resolved now.
+    fn shorten(&mut self, deadline: At, grace: Duration, now: At) {
+        let Some(run) = &mut self.run else { return };
+        if deadline >= run.budget.deadline {
+            return;
+        }
+        if run.budget.deadline.is_never() {
+            let b = grace.saturating_sub(margin_of(grace));
+            run.b = b;
+            run.budget.slots = self.settings.plan.slots(Some(b), |_| true);
+            run.margin = margin_of(grace);
+        }
+        self.move_deadline(deadline, now);
+        self.tighten_phase(now);
+    }
+
+    pub(super) fn move_deadline(&mut self, deadline: At, now: At) {
+        if let Some(run) = &mut self.run {
+            run.budget.deadline = deadline;
+        }
+        self.record(now, What::Deadline(deadline));
+        self.command(Command::Deadline(deadline));
+    }
+
+    /// How long readiness is red before work is refused (spec 4.2).
+    #[must_use]
+    pub fn announce_delay(&self) -> Duration {
+        let Some(reason) = self.triggers.first() else {
+            return Duration::ZERO;
+        };
+        if reason.kind != ReasonKind::Signal && self.settings.announce_delay == AnnounceDelay::Auto
+            || matches!(reason.kind, ReasonKind::HostEnd | ReasonKind::Uncaught)
+            || reason.signo == Some(libc::SIGINT)
+        {
+            return Duration::ZERO;
+        }
+        match self.settings.announce_delay {
+            AnnounceDelay::Fixed(d) => d,
+            AnnounceDelay::Auto if self.serving && self.settings.kubernetes && reason.signo == Some(libc::SIGTERM) => {
+                AUTO_DELAY
+            }
+            AnnounceDelay::Auto => Duration::ZERO,
+        }
+    }
+}
