@@ -32,7 +32,7 @@ pub fn parse_positive(text: &str) -> Result<Duration, String> {
     }
 }
 
-/// `12 µs`, `4.1 ms`, `2.43 s`, `3 min 5 s`: about three digits, as many as a reader wants.
+/// `12 µs`, `4.1 ms`, `2.425 s`, `3 min 5 s`: about three digits, as many as a reader wants.
 pub fn human(d: Duration) -> String {
     let us = d.as_micros();
     let seconds = d.as_secs_f64();
@@ -43,7 +43,7 @@ pub fn human(d: Duration) -> String {
     } else if us < 1_000_000 {
         format!("{:.0} ms", seconds * 1e3)
     } else if us < 120_000_000 {
-        let short = format!("{seconds:.2}");
+        let short = if us < 10_000_000 { format!("{seconds:.3}") } else { format!("{seconds:.1}") };
         format!("{} s", short.trim_end_matches('0').trim_end_matches('.'))
     } else {
         format!("{} min {} s", d.as_secs() / 60, d.as_secs() % 60)
@@ -74,7 +74,7 @@ mod tests {
 
     #[test]
     fn reads_well() {
-        let cases = [(12, "12 µs"), (4_100, "4.1 ms"), (52_400, "52 ms"), (2_425_000, "2.42 s"), (10_000_000, "10 s")];
+        let cases = [(12, "12 µs"), (4_100, "4.1 ms"), (52_400, "52 ms"), (2_425_000, "2.425 s"), (10_000_000, "10 s")];
         for (us, text) in cases {
             assert_eq!(human(Duration::from_micros(us)), text);
         }

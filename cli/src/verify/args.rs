@@ -88,7 +88,7 @@ pub struct Args {
     #[arg(long, value_name = "FILE")]
     pub report: Option<PathBuf>,
 
-    /// Write the verdict to FILE, as one JSON object
+    /// Write the verdict to FILE, as one JSON object; FILE stays empty if there is no verdict
     #[arg(long, value_name = "FILE")]
     pub json: Option<PathBuf>,
 

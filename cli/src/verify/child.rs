@@ -291,7 +291,9 @@ fn cannot_start(program: &OsString, error: &io::Error) -> String {
     let program = program.to_string_lossy();
     match error.kind() {
         io::ErrorKind::NotFound if program.contains('/') => {
-            format!("cannot start {program}: no such file, or the interpreter its first line names is missing (a shell would exit 127)")
+            format!(
+                "cannot start {program}: no such file, or the interpreter its first line names is missing (a shell would exit 127)"
+            )
         }
         io::ErrorKind::NotFound => format!("cannot start {program}: command not found in PATH (a shell would exit 127)"),
         io::ErrorKind::PermissionDenied => format!("cannot start {program}: not executable (a shell would exit 126)"),

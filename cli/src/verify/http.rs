@@ -16,9 +16,7 @@ pub fn request(url: &Url, post: bool, id: &str, close: bool) -> Vec<u8> {
     if post {
         let body = format!("{{\"request_id\":\"{id}\"}}");
         let length = body.len();
-        format!(
-            "POST {path} HTTP/1.1\r\n{common}Content-Type: application/json\r\nContent-Length: {length}\r\n\r\n{body}"
-        )
+        format!("POST {path} HTTP/1.1\r\n{common}Content-Type: application/json\r\nContent-Length: {length}\r\n\r\n{body}")
     } else {
         format!("GET {path} HTTP/1.1\r\n{common}\r\n")
     }
@@ -30,10 +28,15 @@ pub fn request(url: &Url, post: bool, id: &str, close: bool) -> Vec<u8> {
 enum Stage {
     Head,
     /// A body of known length, of which this much is missing.
-    Sized { missing: u64, total: u64 },
+    Sized {
+        missing: u64,
+        total: u64,
+    },
     ChunkSize,
     /// In a chunk: this much is missing, its final CRLF included.
-    ChunkData { missing: u64 },
+    ChunkData {
+        missing: u64,
+    },
     Trailers,
     /// A body that ends where the connection ends.
     UntilClose,

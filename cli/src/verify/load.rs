@@ -78,7 +78,7 @@ pub struct Load {
 }
 
 impl Load {
-    /// Starts the clients, none if there is no URL to load.
+    /// Starts the clients; none if there is no URL to load.
     pub fn start(plan: &Plan, course: &Arc<Course>) -> std::io::Result<Load> {
         let run = format!("{:x}-{:x}", std::process::id(), unix_millis());
         let mut clients = Vec::new();
@@ -220,11 +220,11 @@ impl Client {
                 self.tally.refused_before_send += 1;
                 Next::Go(None)
             }
-            Outcome::CutOff { answer_began, by_peer, what } => {
+            Outcome::CutOff { unread, what } => {
                 let method = if post { "POST" } else { "GET" };
                 let url = self.target.url.text.clone();
                 let loss = Loss { request_id: id, method, url, at, reused: link.reused, what };
-                self.tally.loss(loss, link.reused && by_peer && !answer_began, after_signal);
+                self.tally.loss(loss, link.reused && unread, after_signal);
                 Next::Go(None)
             }
         }

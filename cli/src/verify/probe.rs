@@ -54,11 +54,7 @@ pub struct Seen {
 }
 
 /// Watches from now until the process has exited.
-pub fn watch(
-    ready: Option<Target>,
-    load: Vec<Target>,
-    course: Arc<Course>,
-) -> std::io::Result<thread::JoinHandle<Seen>> {
+pub fn watch(ready: Option<Target>, load: Vec<Target>, course: Arc<Course>) -> std::io::Result<thread::JoinHandle<Seen>> {
     let probe = Probe::new(ready, load, course);
     thread::Builder::new().name("probe".into()).spawn(move || probe.run())
 }

@@ -160,7 +160,9 @@ pub fn reap_orphans(main: i32) {
 pub fn listener_on(port: u16) -> Option<(i32, String)> {
     let inodes: HashSet<u64> = ["/proc/net/tcp", "/proc/net/tcp6"]
         .iter()
-        .flat_map(|table| fs::read_to_string(table).unwrap_or_default().lines().filter_map(|l| listening(l, port)).collect::<Vec<_>>())
+        .flat_map(|table| {
+            fs::read_to_string(table).unwrap_or_default().lines().filter_map(|l| listening(l, port)).collect::<Vec<_>>()
+        })
         .collect();
     let entries = fs::read_dir("/proc").ok()?;
     let pids = entries.flatten().filter_map(|e| e.file_name().to_str()?.parse::<i32>().ok());

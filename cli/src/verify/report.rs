@@ -118,9 +118,8 @@ pub fn table(report: &RawValue) -> Vec<String> {
     if rows.len() > 1 {
         let width = |i: usize| rows.iter().map(|r| r[i].chars().count()).max().unwrap_or(0);
         let (name, budget, used) = (width(0), width(1), width(2));
-        lines.extend(rows.iter().map(|[a, b, c, d]| {
-            format!("{a:<name$}  {b:>budget$}  {c:>used$}  {d}").trim_end().to_owned()
-        }));
+        lines
+            .extend(rows.iter().map(|[a, b, c, d]| format!("{a:<name$}  {b:>budget$}  {c:>used$}  {d}").trim_end().to_owned()));
     }
     lines
 }
@@ -204,10 +203,10 @@ mod tests {
             lines,
             [
                 "python, reason TERM, grace 10 s, in flight 3 -> 0, degraded, code 1",
-                "phase         budget    used",
-                "announce      2.42 s   12 µs",
-                "  x           2.42 s    9 µs  ok, late",
-                "  deregister          1.5 ms  failed: no\u{fffd}[31m route",
+                "phase          budget    used",
+                "announce      2.425 s   12 µs",
+                "  x           2.425 s    9 µs  ok, late",
+                "  deregister           1.5 ms  failed: no\u{fffd}[31m route",
             ]
         );
     }

@@ -47,7 +47,7 @@ pub struct Tally {
     pub lost: u64,
     /// Of those, before the signal.
     pub lost_before: u64,
-    /// Of those, on a reused connection that ended without a byte of an answer.
+    /// Of those, on a reused connection that was closed without the request having been read.
     pub idle_race: u64,
     /// The first few lost requests.
     pub losses: Vec<Loss>,

@@ -111,9 +111,9 @@ impl Target {
 
     /// True if somebody has the port already: it takes connections, or we could not listen on it ourselves.
     pub fn is_taken(&self) -> bool {
-        self.addrs.iter().any(|addr| {
-            open(addr).is_ok() || TcpListener::bind(addr).is_err_and(|e| e.kind() == io::ErrorKind::AddrInUse)
-        })
+        self.addrs
+            .iter()
+            .any(|addr| open(addr).is_ok() || TcpListener::bind(addr).is_err_and(|e| e.kind() == io::ErrorKind::AddrInUse))
     }
 }
 
@@ -164,8 +164,20 @@ mod tests {
     #[test]
     fn refuses_what_it_cannot_serve() {
         for bad in [
-            "", "127.0.0.1:80", "https://a/", "http://", "http:///x", "http://a:0/", "http://a:99999/", "http://a:b/",
-            "http://u:p@a/", "http://a/ b", "http://a/\r\nX: y", "http://[::1/", "http://[::1]x/", "http://[::1]:/",
+            "",
+            "127.0.0.1:80",
+            "https://a/",
+            "http://",
+            "http:///x",
+            "http://a:0/",
+            "http://a:99999/",
+            "http://a:b/",
+            "http://u:p@a/",
+            "http://a/ b",
+            "http://a/\r\nX: y",
+            "http://[::1/",
+            "http://[::1]x/",
+            "http://[::1]:/",
         ] {
             assert!(Url::parse(bad).is_err(), "{bad:?} was accepted");
         }

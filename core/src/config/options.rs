@@ -155,6 +155,21 @@ pub struct HookDecl {
     pub kind: DeclKind,
 }
 
+impl HookDecl {
+    /// The name in reports: as given, else the kind's.
+    #[must_use]
+    pub fn name_or_kind(&self) -> &str {
+        match &self.kind {
+            _ if !self.name.is_empty() => &self.name,
+            DeclKind::Exec(_) => "exec",
+            DeclKind::Http(_) => "http",
+            DeclKind::Delay(_) => "delay",
+            DeclKind::Inflight(_) => "inflight",
+            DeclKind::Signal(_) => "signal",
+        }
+    }
+}
+
 /// The kinds that need no code.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum DeclKind {

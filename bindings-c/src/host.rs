@@ -1,0 +1,107 @@
+//! A language on top of the C ABI (Go, Java): what it must supply.
+
+use std::ffi::{c_char, c_void};
+
+use graceshut::{Chain, Error, ExitPlan, Host};
+
+use crate::text::{optional, required};
+
+/// Do not call the handler that was there before.
+pub const GRACESHUT_CHAIN_NEVER: i32 = 0;
+/// Call the handler that was there before, if it was a function.
+pub const GRACESHUT_CHAIN_ALWAYS: i32 = 1;
+
+/// Leaves the process through the host's own exit. May return at once and leave later. On a thread of graceshut.
+pub type graceshut_exit_fn = Option<unsafe extern "C" fn(code: i32, user_data: *mut c_void)>;
+/// Answers `GRACESHUT_CHAIN_*` for a signal. Called during install.
+pub type graceshut_chain_fn = Option<unsafe extern "C" fn(signo: i32, user_data: *mut c_void) -> i32>;
+
+/// What a language runtime supplies. Null members mean what a C program wants.
+#[repr(C)]
+pub struct graceshut_host {
+    /// `sizeof(graceshut_host)`.
+    pub size: usize,
+    /// The language's name in reports. Required.
+    pub language: *const c_char,
+    /// The runtime's version. May be null.
+    pub version: *const c_char,
+    /// See `graceshut_exit_fn`; null: `exit(code)`.
+    pub exit: graceshut_exit_fn,
+    /// See `graceshut_chain_fn`; null: never.
+    pub chain: graceshut_chain_fn,
+    /// Passed to both; lives as long as the process.
+    pub user_data: *mut c_void,
+    /// 1: graceshut is told (by `graceshut_rearm`) when a handler was replaced and need not look every 5 s.
+    pub tells_of_changes: u8,
+    /// 1: the process leaves by `exit` above, not by returning from `graceshut_wait`.
+    pub leaves_by_exit: u8,
+}
+
+pub(crate) struct ForeignHost {
+    language: String,
+    version: String,
+    exit: graceshut_exit_fn,
+    chain: graceshut_chain_fn,
+    user_data: *mut c_void,
+    tells: bool,
+    by_exit: bool,
+}
+
+// SAFETY: the header says that `user_data` is used from graceshut's threads and lives as long as the process.
+unsafe impl Send for ForeignHost {}
+// SAFETY: as above.
+unsafe impl Sync for ForeignHost {}
+
+impl ForeignHost {
+    /// # Safety
+    /// `host`'s strings are NUL-terminated; its functions are of the documented types.
+    pub(crate) unsafe fn read(host: &graceshut_host) -> Result<ForeignHost, Error> {
+        // SAFETY: forwarded from the caller.
+        let language = unsafe { required(host.language, "host.language") }?.to_owned();
+        // SAFETY: forwarded from the caller.
+        let version = unsafe { optional(host.version, "host.version") }?.unwrap_or("").to_owned();
+        Ok(ForeignHost {
+            language,
+            version,
+            exit: host.exit,
+            chain: host.chain,
+            user_data: host.user_data,
+            tells: host.tells_of_changes != 0,
+            by_exit: host.leaves_by_exit != 0,
+        })
+    }
+}
+
+impl Host for ForeignHost {
+    fn language(&self) -> &str {
+        &self.language
+    }
+
+    fn version(&self) -> String {
+        self.version.clone()
+    }
+
+    fn exit(&self, plan: ExitPlan) {
+        match self.exit {
+            // SAFETY: function and data were given together for this call.
+            Some(exit) => unsafe { exit(plan.code, self.user_data) },
+            None => graceshut::exit_now(plan.code),
+        }
+    }
+
+    fn leaves_by_wait(&self) -> bool {
+        !self.by_exit
+    }
+
+    fn chain(&self, signo: i32) -> Chain {
+        // SAFETY: function and data were given together for this call.
+        match self.chain.map(|chain| unsafe { chain(signo, self.user_data) }) {
+            Some(GRACESHUT_CHAIN_ALWAYS) => Chain::Always,
+            _ => Chain::Never,
+        }
+    }
+
+    fn must_poll(&self) -> bool {
+        !self.tells
+    }
+}

@@ -1,0 +1,65 @@
+//! Strings across the boundary.
+
+use std::ffi::{CStr, CString, c_char};
+
+use graceshut::{Error, ErrorKind};
+
+use crate::error::null;
+
+/// Reads a required string.
+///
+/// # Safety
+/// `p` is null or points to a NUL-terminated string that outlives the call.
+pub(crate) unsafe fn required<'a>(p: *const c_char, what: &str) -> Result<&'a str, Error> {
+    // SAFETY: forwarded from the caller.
+    unsafe { optional(p, what) }?.ok_or_else(|| null(what))
+}
+
+/// Reads a string that may be null.
+///
+/// # Safety
+/// As [`required`].
+pub(crate) unsafe fn optional<'a>(p: *const c_char, what: &str) -> Result<Option<&'a str>, Error> {
+    if p.is_null() {
+        return Ok(None);
+    }
+    // SAFETY: not null, and NUL-terminated by the caller's promise.
+    let text = unsafe { CStr::from_ptr(p) };
+    text.to_str().map(Some).map_err(|_| {
+        Error::new(ErrorKind::NotUtf8, format!("{what} \"{}\" is not valid UTF-8", text.to_string_lossy()))
+    })
+}
+
+/// Gives a string away; the caller frees it with `graceshut_string_free`.
+pub(crate) fn give(text: String) -> *mut c_char {
+    let clean: Vec<u8> = text.into_bytes().into_iter().filter(|b| *b != 0).collect();
+    CString::new(clean).unwrap_or_default().into_raw()
+}
+
+/// Frees a string that a graceshut function gave. Null is fine. Any thread.
+///
+/// # Safety
+/// `text` came from a graceshut function that says so, and was not freed before.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn graceshut_string_free(text: *mut c_char) {
+    if !text.is_null() {
+        // SAFETY: made by `give` with `CString::into_raw`, by the caller's promise.
+        drop(unsafe { CString::from_raw(text) });
+    }
+}
+
+/// The version for people: `"0.1.0"`. Static.
+#[unsafe(no_mangle)]
+pub extern "C" fn graceshut_version() -> *const c_char {
+    const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), "\0");
+    VERSION.as_ptr().cast()
+}
+
+/// The ABI's number, `GRACESHUT_ABI_VERSION` of the header the library was built with. A binding refuses another one.
+#[unsafe(no_mangle)]
+pub extern "C" fn graceshut_abi_version() -> u32 {
+    GRACESHUT_ABI_VERSION
+}
+
+/// See [`graceshut_abi_version`].
+pub const GRACESHUT_ABI_VERSION: u32 = 1;

@@ -1,0 +1,1 @@
+//! graceshut for Python.

@@ -1,0 +1,55 @@
+//! What a language must supply: how to leave, and how its signal handlers coexist with ours.
+
+use crate::engine::ExitPlan;
+use crate::signal::Chain;
+
+/// The contract a language fulfils. Rust and C use [`Native`]; a binding implements it once.
+pub trait Host: Send + Sync {
+    /// `"rust"`, `"c"`, `"python"`, `"node"`, ...
+    fn language(&self) -> &str;
+
+    /// The runtime's version, for the report.
+    fn version(&self) -> String;
+
+    /// Leaves the process through the host's own exit, so that its finalisers run. Called once, from a thread of
+    /// graceshut, after the report is written and only when nobody waits in `wait`. May return at once and leave later:
+    /// the watchdog ends what never leaves. `plan.code` is what to exit with; death by signal is done by the core as the
+    /// last act, after the finalisers.
+    fn exit(&self, plan: ExitPlan) {
+        crate::runtime::exit_now(plan.code);
+    }
+
+    /// True when a program of this host usually calls `wait` in its main thread: it is given 50 ms to get there before
+    /// [`exit`](Host::exit) is called.
+    fn leaves_by_wait(&self) -> bool {
+        true
+    }
+
+    /// Whether a handler found in place is called after ours.
+    fn chain(&self, signo: i32) -> Chain {
+        let _ = signo;
+        Chain::Never
+    }
+
+    /// True when nothing tells the core that somebody replaced a handler, so that it has to look (spec 3.5).
+    fn must_poll(&self) -> bool {
+        true
+    }
+}
+
+/// A program of its own: Rust, C, C++.
+#[derive(Clone, Copy, Debug)]
+pub struct Native {
+    /// The language's name in reports.
+    pub language: &'static str,
+}
+
+impl Host for Native {
+    fn language(&self) -> &str {
+        self.language
+    }
+
+    fn version(&self) -> String {
+        env!("CARGO_PKG_VERSION").to_owned()
+    }
+}

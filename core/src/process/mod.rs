@@ -1,0 +1,10 @@
+//! What this process is: which pid owns the live state, which objects are mapped, which other copies of graceshut are here.
+//!
+//! Knows pids, ELF notes and generations; knows no signal, no hook and no engine.
+
+pub mod fork;
+pub mod objects;
+pub mod pin;
+pub mod raw;
+pub mod rendezvous;
+pub mod wiped;

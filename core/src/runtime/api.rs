@@ -1,0 +1,351 @@
+//! The face of an install: what a program, or a binding on its behalf, calls.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::PoisonError;
+use std::sync::atomic::Ordering::SeqCst;
+use std::time::Duration;
+
+use super::events::{EventView, Subscriber};
+use super::{Shared, exit};
+use crate::clock::At;
+use crate::config::{Config, HookDecl};
+use crate::engine::{Event, ExitPlan, HookId, Lane, Reason, ReasonKind, Removal};
+use crate::error::{Error, ErrorKind};
+use crate::hook::{HookBuilder, HookHandle, HookResult};
+use crate::inflight::InFlight;
+use crate::plan::Preview;
+use crate::report::Report;
+use crate::signal::{self, Chain, Disarmed};
+
+/// The least grace there is (spec 5.3).
+const LEAST_GRACE: Duration = Duration::from_millis(200);
+const MOST_GRACE: Duration = Duration::from_secs(366 * 86_400);
+
+/// A handle to the one runtime of this process. Cheap to clone; any thread.
+#[derive(Clone)]
+pub struct Runtime {
+    shared: Arc<Shared>,
+}
+
+/// Where the process is in its life (spec 2.1).
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum State {
+    /// Uninstalled, or a forked child that has not installed yet.
+    Idle,
+    /// Waiting for a trigger.
+    Armed,
+    /// In this phase (empty while a held install keeps the first one back).
+    Stopping(String),
+    /// Every phase is over.
+    Stopped,
+}
+
+impl fmt::Display for State {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            State::Idle => f.write_str("idle"),
+            State::Armed => f.write_str("armed"),
+            State::Stopping(phase) => write!(f, "stopping({phase})"),
+            State::Stopped => f.write_str("stopped"),
+        }
+    }
+}
+
+/// A shutdown that is over.
+#[derive(Clone, Debug)]
+pub struct Finished {
+    /// The report, already written where it belongs.
+    pub report: Arc<Report>,
+    /// How the process is to leave. Returning `exit.code` from main is enough.
+    pub exit: ExitPlan,
+}
+
+impl fmt::Debug for Runtime {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Runtime({})", self.state())
+    }
+}
+
+impl Runtime {
+    pub(super) fn of(shared: Arc<Shared>) -> Runtime {
+        Runtime { shared }
+    }
+
+    /// Begins the registration of a hook named `name` in `phase` (spec 8.1).
+    pub fn hook(&self, phase: &str, name: &str) -> HookBuilder {
+        HookBuilder::new(Arc::clone(&self.shared), phase, name)
+    }
+
+    /// Registers a hook that needs no code, as the configuration would (spec 8.5).
+    ///
+    /// # Errors
+    /// As the registering methods of [`HookBuilder`].
+    pub fn declare(&self, hook: &HookDecl) -> Result<HookHandle, Error> {
+        HookBuilder::declared(&self.shared, hook)
+    }
+
+    /// Takes the hook with this number out (spec 8.1).
+    ///
+    /// # Errors
+    /// `Closed`.
+    pub fn remove(&self, id: u32) -> Result<Removal, Error> {
+        self.shared.remove(HookId(id))
+    }
+
+    /// Registers a reload hook: runs on a worker for each reload, one reload at a time (spec 3.6).
+    ///
+    /// # Errors
+    /// `Closed`, `BadValue` for an empty name, `Os` when no worker can be made.
+    pub fn on_reload(&self, name: &str, f: impl Fn() -> HookResult + Send + Sync + 'static) -> Result<(), Error> {
+        self.shared.add_reload(name, Lane::Native, Arc::new(f))
+    }
+
+    /// As [`on_reload`](Runtime::on_reload), on the workers that may enter a host.
+    ///
+    /// # Errors
+    /// As [`on_reload`](Runtime::on_reload).
+    pub fn on_reload_in_host(&self, name: &str, f: impl Fn() -> HookResult + Send + Sync + 'static) -> Result<(), Error> {
+        self.shared.add_reload(name, Lane::Host, Arc::new(f))
+    }
+
+    /// Ends a held install (spec 2.5). Never blocks.
+    ///
+    /// # Errors
+    /// `Closed`.
+    pub fn ready(&self) -> Result<(), Error> {
+        self.shared.check_open()?;
+        self.shared.with_engine(|e| e.ready(At::now()));
+        self.shared.wake_engine();
+        self.shared.events.notify("READY=1");
+        Ok(())
+    }
+
+    /// Tells that this process accepts connections (spec 4.2).
+    pub fn set_serving(&self, serving: bool) {
+        self.shared.with_engine(|e| e.set_serving(serving));
+    }
+
+    /// Starts the shutdown, or shortens the one under way. Never blocks; inside a hook it is recorded (spec 8.6).
+    ///
+    /// # Errors
+    /// `Closed`; `BadTime` for a grace under 200 ms or over a year.
+    pub fn stop(&self, reason: &str, grace: Option<Duration>) -> Result<(), Error> {
+        if let Some(g) = grace
+            && !(LEAST_GRACE..=MOST_GRACE).contains(&g)
+        {
+            let message = format!("a grace of {} is not between 200ms and a year", crate::plan::format_duration(g));
+            return Err(Error::new(ErrorKind::BadTime, message));
+        }
+        self.shared.check_open()?;
+        let message = (!reason.is_empty()).then(|| reason.to_owned());
+        self.shared.trigger(Reason::new(ReasonKind::Stop, message), grace, None);
+        Ok(())
+    }
+
+    /// For bindings: the host ends by itself, about to leave with `code`; `error` says that it is an uncaught one.
+    /// Never blocks; [`wait`](Runtime::wait) for the phases.
+    ///
+    /// # Errors
+    /// `Closed`.
+    pub fn host_end(&self, error: Option<&str>, code: i32) -> Result<(), Error> {
+        self.shared.check_open()?;
+        let reason = match error {
+            Some(message) => Reason::new(ReasonKind::Uncaught, Some(message.to_owned())),
+            None => Reason::new(ReasonKind::HostEnd, None),
+        };
+        self.shared.trigger(reason, None, Some(code));
+        Ok(())
+    }
+
+    /// For bindings: the host can run nothing any more; its hooks that have not begun are skipped (spec 2.6).
+    pub fn host_closed(&self) {
+        self.shared.engine_event(Event::HostClosed);
+        self.shared.wake_engine();
+    }
+
+    /// Runs the reload hooks as a signal mapped to `reload` would.
+    ///
+    /// # Errors
+    /// `Closed`.
+    pub fn reload(&self) -> Result<(), Error> {
+        self.shared.check_open()?;
+        self.shared.request_reload();
+        Ok(())
+    }
+
+    /// Blocks until every phase is over and the report is written, at most `limit`. Whoever waits here is the one who
+    /// leaves: return `exit.code` from main.
+    ///
+    /// # Errors
+    /// `WrongThread` inside a hook, `Closed`, `Timeout` when `limit` passed first.
+    pub fn wait(&self, limit: Option<Duration>) -> Result<Finished, Error> {
+        self.wait_until(limit, false)?.ok_or_else(|| Error::new(ErrorKind::Timeout, "the shutdown is not over yet"))
+    }
+
+    /// As [`wait`](Runtime::wait), but returns `None` when a signal handler ran on this thread or `limit` passed: a host
+    /// that has to look at its own signals does so and calls again.
+    ///
+    /// # Errors
+    /// As [`wait`](Runtime::wait), without `Timeout`.
+    pub fn wait_interruptible(&self, limit: Option<Duration>) -> Result<Option<Finished>, Error> {
+        self.wait_until(limit, true)
+    }
+
+    fn wait_until(&self, limit: Option<Duration>, interruptible: bool) -> Result<Option<Finished>, Error> {
+        if exit::is_inside_hook() {
+            return Err(Error::new(ErrorKind::WrongThread, "wait inside a hook would wait for itself; use ctx.remaining()"));
+        }
+        self.shared.check_open()?;
+        let until = limit.map_or(At::NEVER, |l| At::now().plus(l));
+        let shared = &self.shared;
+        if shared.door.wait(until, interruptible, || shared.closed.load(SeqCst)) {
+            return Ok(shared.door.finished().cloned());
+        }
+        shared.check_open().map(|()| None)
+    }
+
+    /// The report, once the shutdown is over.
+    #[must_use]
+    pub fn report(&self) -> Option<Arc<Report>> {
+        self.shared.door.finished().map(|f| Arc::clone(&f.report))
+    }
+
+    /// The decided exit, once the shutdown is over.
+    #[must_use]
+    pub fn exit_plan(&self) -> Option<ExitPlan> {
+        self.shared.door.finished().map(|f| f.exit)
+    }
+
+    /// Where the process is in its life.
+    #[must_use]
+    pub fn state(&self) -> State {
+        self.shared.state()
+    }
+
+    /// The first trigger, once there is one.
+    #[must_use]
+    pub fn reason(&self) -> Option<Reason> {
+        self.shared.reason()
+    }
+
+    /// The schedule, best and worst case, before anything happens (spec 5.4).
+    #[must_use]
+    pub fn plan(&self) -> Preview {
+        let c = &self.shared.config;
+        let hooks = self.shared.with_engine(|e| (0..e.plan().phases().len()).map(|i| e.hooks_in(i)).collect::<Vec<_>>());
+        Preview::of(&c.plan, c.grace.value, c.margin, c.budget, &hooks)
+    }
+
+    /// The effective configuration; its `Display` names the origin of each value (spec 12.2).
+    #[must_use]
+    pub fn config(&self) -> &Config {
+        &self.shared.config
+    }
+
+    /// The state of every managed signal's handler, as the kernel has it now.
+    #[must_use]
+    pub fn handlers(&self) -> Vec<crate::report::HandlerInfo> {
+        self.shared.handler_state()
+    }
+
+    /// The state in one line, for people.
+    #[must_use]
+    pub fn status(&self) -> String {
+        self.shared.status_line()
+    }
+
+    /// Work in flight without a group name.
+    #[must_use]
+    pub fn inflight(&self) -> InFlight {
+        InFlight::default_group()
+    }
+
+    /// Calls `f` for every event, on a thread of its own, one at a time (spec 11.2). Made with the first callback.
+    ///
+    /// # Errors
+    /// `Closed`, `Os` when the thread cannot be made.
+    pub fn on_event(&self, f: impl Fn(&EventView) + Send + Sync + 'static) -> Result<(), Error> {
+        self.shared.check_open()?;
+        self.shared.subscribe(Box::new(f))
+    }
+
+    /// For bindings whose shim is told that somebody set another handler: puts ours on top again, chaining to what is there.
+    ///
+    /// # Errors
+    /// `Closed`, `BadValue` for a signal that is not managed, `Os`.
+    pub fn rearm(&self, signo: i32, chain: Chain) -> Result<(), Error> {
+        self.shared.check_open()?;
+        signal::rearm(signo, chain)
+    }
+
+    /// Ends the install: handlers back (where the kernel still holds ours), threads ended, this handle and its hooks
+    /// closed (spec 2.1, 3.7). For manual mode and tests; a shutdown under way cannot be undone.
+    ///
+    /// # Errors
+    /// `Closed`; `TooLate` while stopping (unless in manual mode and over); `WrongThread` inside a hook.
+    pub fn uninstall(&self) -> Result<Vec<Disarmed>, Error> {
+        if exit::is_inside_hook() {
+            return Err(Error::new(ErrorKind::WrongThread, "uninstall inside a hook; call it after wait"));
+        }
+        self.shared.check_open()?;
+        match self.state() {
+            State::Stopping(_) => Err(Error::new(ErrorKind::TooLate, "a shutdown is under way; wait for it first")),
+            State::Stopped if self.shared.leaves() => Err(Error::new(ErrorKind::TooLate, "the process is leaving")),
+            _ => Ok(self.shared.close()),
+        }
+    }
+}
+
+impl Shared {
+    pub(super) fn state(&self) -> State {
+        if !self.is_open() {
+            return State::Idle;
+        }
+        let core = self.lock();
+        if core.engine.finished().is_some() {
+            return State::Stopped;
+        }
+        if !core.engine.is_stopping() {
+            return State::Armed;
+        }
+        let phase = core.engine.current_phase().and_then(|i| core.engine.plan().phases().get(i));
+        State::Stopping(phase.map_or_else(String::new, |p| p.name.clone()))
+    }
+
+    pub(super) fn trigger(&self, reason: Reason, grace: Option<Duration>, host_code: Option<i32>) {
+        self.reload.stop_wins();
+        self.engine_event(Event::Trigger { reason, at: At::now(), grace, host_code });
+        self.wake_engine();
+    }
+
+    fn subscribe(self: &Arc<Self>, f: Subscriber) -> Result<(), Error> {
+        let first = {
+            let mut list = self.events.subscribers.lock().unwrap_or_else(PoisonError::into_inner);
+            list.push(Arc::new(f));
+            list.len() == 1
+        };
+        if !first {
+            return Ok(());
+        }
+        let shared = Arc::clone(self);
+        // Not counted among the threads `uninstall` waits for: it runs somebody's code.
+        let made = std::thread::Builder::new().name("gs-events".to_owned()).spawn(move || shared.deliver_events());
+        made.map(drop).map_err(|e| Error::os("cannot make the thread gs-events", &e))
+    }
+
+    fn deliver_events(&self) {
+        signal::block_all_but(None);
+        while !self.closed.load(SeqCst) {
+            let seen = self.events.wake.seen();
+            while let Some(event) = self.events.next() {
+                let list = self.events.subscribers.lock().unwrap_or_else(PoisonError::into_inner).clone();
+                for f in list {
+                    // A callback that panics loses this event, not the thread.
+                    let _ = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| f(&event)));
+                }
+            }
+            self.events.wake.wait(seen, At::NEVER);
+        }
+    }
+}

@@ -1,0 +1,160 @@
+//! What is said while it happens (spec 11.2): to callbacks on a thread of their own, and to systemd.
+//!
+//! Subscribers are views of the engine's event list, plus what is only of the moment (progress, log lines). A callback
+//! that hangs (it may need the GIL) delays the later callbacks and nothing else; what it misses beyond a bound is dropped.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use serde::Serialize;
+
+use crate::clock::micros;
+use crate::report::Notify;
+use crate::signal::Replaced;
+use crate::wake::Wake;
+
+/// Events waiting for a callback; more are dropped and counted.
+const QUEUE: usize = 4096;
+
+/// One event, as a callback gets it.
+#[derive(Clone, PartialEq, Debug, Default, Serialize)]
+pub struct EventView {
+    /// `trigger`, `phase_start`, `phase_end`, `hook_start`, `hook_cancel`, `hook_end`, `deadline`, `progress`, `log`,
+    /// `reload`, `handler`, `status`, `finished`.
+    pub event: &'static str,
+    /// Microseconds since the trigger; 0 before it.
+    pub at_us: u64,
+    /// The phase, where there is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub phase: Option<String>,
+    /// The hook, where there is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hook: Option<String>,
+    /// The outcome or action.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub outcome: Option<String>,
+    /// Words for people.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
+    /// Budget, or progress done.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub value: Option<u64>,
+    /// Progress total.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub total: Option<u64>,
+}
+
+impl EventView {
+    /// The event as one JSON object.
+    #[must_use]
+    pub fn to_json(&self) -> String {
+        serde_json::to_string(self).unwrap_or_default()
+    }
+}
+
+/// A callback for events. Called on the `gs-events` thread, one event at a time; may block, delays only later events.
+pub(crate) type Subscriber = Box<dyn Fn(&EventView) + Send + Sync>;
+
+/// The subscribers and what waits for them.
+pub(crate) struct Events {
+    pub(super) wake: Wake,
+    queue: Mutex<VecDeque<EventView>>,
+    pub(super) subscribers: Mutex<Vec<Arc<Subscriber>>>,
+    notify: Option<Notify>,
+}
+
+impl Events {
+    pub(super) fn new(notify: Option<Notify>) -> Events {
+        Events {
+            wake: Wake::new(),
+            queue: Mutex::new(VecDeque::with_capacity(64)),
+            subscribers: Mutex::new(Vec::new()),
+            notify,
+        }
+    }
+
+    /// There may be new records.
+    pub(super) fn bell(&self) {
+        self.wake.notify();
+    }
+
+    /// As `bell`, where somebody wants to hear of each record at once.
+    pub(super) fn bell_if_heard(&self) {
+        if self.notify.is_some() || self.listened_to() {
+            self.wake.notify();
+        }
+    }
+
+    fn listened_to(&self) -> bool {
+        !self.subscribers.lock().unwrap_or_else(PoisonError::into_inner).is_empty()
+    }
+
+    pub(super) fn say(&self, event: EventView) {
+        if !self.listened_to() {
+            return;
+        }
+        let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
+        if queue.len() < QUEUE {
+            queue.push_back(event);
+        }
+        drop(queue);
+        self.wake.notify();
+    }
+
+    pub(super) fn next(&self) -> Option<EventView> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner).pop_front()
+    }
+
+    pub(crate) fn say_log(&self, phase: &str, hook: &str, message: &str) {
+        let message: String = message.chars().take(8192).collect();
+        let (phase, hook) = (Some(phase.to_owned()), Some(hook.to_owned()));
+        self.say(EventView { event: "log", phase, hook, message: Some(message), ..EventView::default() });
+    }
+
+    pub(crate) fn say_progress(&self, phase: &str, hook: &str, done: u64, total: u64) {
+        let (phase, hook) = (Some(phase.to_owned()), Some(hook.to_owned()));
+        self.say(EventView { event: "progress", phase, hook, value: Some(done), total: Some(total), ..EventView::default() });
+    }
+
+    pub(super) fn say_replaced(&self, replaced: &Replaced) {
+        let name = crate::signal::name_of(replaced.signo).unwrap_or("?");
+        let by = replaced.by.as_deref().unwrap_or("somebody");
+        let outcome = if replaced.repaired { "repaired" } else { "replaced" };
+        let message = Some(format!("the handler of {name} was replaced by {by}"));
+        self.say(EventView { event: "handler", outcome: Some(outcome.to_owned()), message, ..EventView::default() });
+    }
+
+    pub(super) fn say_reload(&self, what: &str, error: Option<&str>) {
+        let message = error.map(str::to_owned);
+        let outcome = Some(if error.is_some() { "failed" } else { what }.to_owned());
+        let hook = error.map(|_| what.to_owned());
+        self.say(EventView { event: "reload", hook, outcome, message, ..EventView::default() });
+    }
+
+    pub(super) fn say_left(&self, count: u64) {
+        let message = Some(format!("{count} still in flight when drain could wait no longer"));
+        self.say(EventView { event: "log", message, value: Some(count), ..EventView::default() });
+    }
+
+    /// The `status` action asks to be told: as an event, and as a line on stderr.
+    pub(super) fn say_status(&self, line: &str) {
+        self.say(EventView { event: "status", message: Some(line.to_owned()), ..EventView::default() });
+        let limit = crate::clock::At::now().plus(Duration::from_millis(10));
+        // Nobody to tell if stderr is gone.
+        let _ = crate::report::deliver(&crate::config::ReportTo::Line, line, "", limit);
+    }
+
+    /// A datagram that never blocks, so it may be sent by the engine's thread.
+    pub(super) fn extend_timeout(&self, d: Duration) {
+        if let Some(notify) = &self.notify {
+            notify.send(&format!("EXTEND_TIMEOUT_USEC={}", micros(d)));
+        }
+    }
+
+    pub(super) fn notify(&self, lines: &str) {
+        if let Some(notify) = &self.notify {
+            notify.send(lines);
+        }
+    }
+}

@@ -1,0 +1,277 @@
+//! Installing: the only moment at which handlers and threads come into being (spec 2.1, 2.4, 2.5).
+
+use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, Ordering::SeqCst};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use super::dispatch::Dispatch;
+use super::events::Events;
+use super::leave::Door;
+use super::reload::Reload;
+use super::watchdog::Watchdog;
+use super::workers::Workers;
+use super::{Core, Runtime, Shared, exit, reporter};
+use crate::clock::At;
+use crate::config::{self, Action, Config, Exit, Options, Sources};
+use crate::engine::{Engine, ExitRules, Settings};
+use crate::error::{Error, ErrorKind};
+use crate::hook::HookBuilder;
+use crate::host::{Host, Native};
+use crate::inflight;
+use crate::plan::{ANNOUNCE, DRAIN};
+use crate::process;
+use crate::report::Notify;
+use crate::signal::{self, Managed};
+
+/// The living install of this process, leaked: a forked child or a late destructor may look at it at any time.
+static CURRENT: AtomicPtr<Shared> = AtomicPtr::new(std::ptr::null_mut());
+/// Pid of the process in which an install or uninstall is under way.
+static BUSY: AtomicU32 = AtomicU32::new(0);
+static GENERATION: AtomicU32 = AtomicU32::new(0);
+
+/// Stacks of the threads that run nobody else's code.
+const OWN_STACK: usize = 128 * 1024;
+/// How long a second `install` waits for a first one on another thread.
+const BUSY_LIMIT: Duration = Duration::from_secs(5);
+
+/// Installs for a Rust program: signal handlers, threads, the default plan changed by `options`, file and environment.
+///
+/// Any thread, once; a second call with options that agree returns the same runtime. Blocks for the making of threads.
+///
+/// # Errors
+/// `BadConfig`, `BadTime`, `BadPlan`, `PlanDoesNotFit`, `NotUtf8` from the configuration, `Disagree` naming the first
+/// difference to an earlier install, `Os` when handlers or threads cannot be made (nothing stays installed then).
+pub fn install(options: Options) -> Result<Runtime, Error> {
+    Installer::new(Box::new(Native { language: "rust" })).install(options)
+}
+
+/// The runtime of this process, if one is installed.
+#[must_use]
+pub fn current() -> Option<Runtime> {
+    current_shared().map(Runtime::of)
+}
+
+pub(super) fn current_shared() -> Option<Arc<Shared>> {
+    let p = CURRENT.load(SeqCst);
+    if p.is_null() {
+        return None;
+    }
+    // SAFETY: a non-null CURRENT came from `Arc::into_raw` and its count is never given back.
+    unsafe { Arc::increment_strong_count(p) };
+    // SAFETY: the count taken above belongs to this new Arc.
+    let shared = unsafe { Arc::from_raw(p) };
+    (shared.is_open() && shared.pid == process::raw::pid()).then_some(shared)
+}
+
+/// True in a forked child whose parent had installed.
+fn is_inherited() -> bool {
+    // SAFETY: a non-null CURRENT points to a leaked `Shared`; only its plain pid is read.
+    unsafe { CURRENT.load(SeqCst).as_ref() }.is_some_and(|s| s.pid != process::raw::pid())
+}
+
+/// Installs on behalf of a language.
+pub struct Installer {
+    host: Box<dyn Host>,
+}
+
+struct Busy;
+
+impl Busy {
+    fn take() -> Result<Busy, Error> {
+        let (me, until) = (process::raw::pid(), At::now().plus(BUSY_LIMIT));
+        loop {
+            match BUSY.compare_exchange(0, me, SeqCst, SeqCst) {
+                Ok(_) => return Ok(Busy),
+                // A forked child inherits the word of an install that only its parent goes on with.
+                Err(other) if other != me => drop(BUSY.compare_exchange(other, 0, SeqCst, SeqCst)),
+                Err(_) if At::now() >= until => {
+                    return Err(Error::new(ErrorKind::Timeout, "another thread has been installing for 5 s; call install once"));
+                }
+                Err(_) => std::thread::sleep(Duration::from_millis(1)),
+            }
+        }
+    }
+}
+
+impl Drop for Busy {
+    fn drop(&mut self) {
+        BUSY.store(0, SeqCst);
+    }
+}
+
+impl Installer {
+    /// For `host`.
+    #[must_use]
+    pub fn new(host: Box<dyn Host>) -> Installer {
+        Installer { host }
+    }
+
+    /// See [`install`].
+    ///
+    /// # Errors
+    /// As [`install`].
+    pub fn install(self, options: Options) -> Result<Runtime, Error> {
+        let config = config::resolve(options, &Sources::from_process())?;
+        let _busy = Busy::take()?;
+        if let Some(shared) = current_shared() {
+            return match shared.config.difference(&config) {
+                None => Ok(Runtime::of(shared)),
+                Some(what) => Err(Error::new(
+                    ErrorKind::Disagree,
+                    format!("graceshut is already installed with other options: {what}; install once, or with the same options"),
+                )),
+            };
+        }
+        if is_inherited() {
+            inflight::forget_all();
+        }
+        let shared = Shared::new(config, self.host);
+        // A signal from here on is kept by the words and found by the engine's first look (spec 2.5).
+        shared.arm()?;
+        match shared.start_threads().and_then(|()| shared.register_own_hooks()) {
+            Ok(()) => {
+                exit::register();
+                CURRENT.store(Arc::into_raw(Arc::clone(&shared)).cast_mut(), SeqCst);
+                Ok(Runtime::of(shared))
+            }
+            Err(e) => {
+                shared.close();
+                Err(e)
+            }
+        }
+    }
+}
+
+fn settings(config: &Config) -> Settings {
+    Settings {
+        plan: config.plan.clone(),
+        grace: config.grace.value,
+        grace_normal: config.grace_normal.value,
+        already_spent: config.already_spent.value,
+        announce_delay: config.announce_delay.value,
+        kubernetes: config.kubernetes,
+        repeat: config.repeat.value,
+        exit: ExitRules {
+            exit: config.exit.value,
+            clean: config.exit_code_clean.value,
+            degraded: config.exit_code_degraded.value,
+            forced: config.exit_code_forced.value,
+        },
+        systemd_extend: config.systemd_extend.value,
+    }
+}
+
+fn run_id(pid: u32) -> String {
+    let wall = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    format!("{:x}-{pid:x}-{:x}", wall.as_micros(), GENERATION.fetch_add(1, SeqCst))
+}
+
+impl Shared {
+    fn new(config: Config, host: Box<dyn Host>) -> Arc<Shared> {
+        let pid = process::raw::pid();
+        let mut engine = Engine::new(settings(&config), config.hold.value);
+        engine.set_serving(config.serving.value);
+        let limit = config.max_workers.value as usize;
+        let notify = Notify::from_env(std::env::var_os("NOTIFY_SOCKET").as_deref());
+        // In manual mode graceshut never ends the process (spec 6.5).
+        let watchdog_on = config.watchdog.value && config.exit.value != Exit::Manual;
+        Arc::new(Shared {
+            host,
+            pid,
+            generation: process::fork::generation(),
+            run_id: run_id(pid),
+            core: Mutex::new(Core { engine, slots: Vec::new(), waiting_for_zero: Vec::with_capacity(8), warnings: Vec::new() }),
+            native: Workers::new("gs-hook", limit),
+            host_lane: Workers::new("gs-host", limit),
+            watchdog: Arc::new(Watchdog::new()),
+            watchdog_on,
+            door: Door::default(),
+            reload: Reload::default(),
+            events: Events::new(notify),
+            closed: AtomicBool::new(false),
+            at_once: AtomicBool::new(false),
+            threads: AtomicU32::new(0),
+            armed: Mutex::new(Vec::new()),
+            config,
+        })
+    }
+
+    fn arm(&self) -> Result<(), Error> {
+        let managed: Vec<Managed> = self
+            .config
+            .signals
+            .iter()
+            .filter(|s| s.action != Action::Default)
+            .map(|s| Managed { signo: s.signo, chain: self.host.chain(s.signo), even_if_ignored: s.explicit || s.signo == libc::SIGTERM })
+            .collect();
+        let armed = signal::arm(&managed)?;
+        for a in armed.iter().filter(|a| a.inherited_ignored && a.taken) {
+            let name = signal::name_of(a.signo).unwrap_or("?");
+            self.lock().warnings.push(format!("{name} was inherited as ignored and is handled all the same"));
+        }
+        *self.armed.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = armed;
+        inflight::set_word(inflight::RUNNING);
+        Ok(())
+    }
+
+    fn start_threads(self: &Arc<Self>) -> Result<(), Error> {
+        let watchdog = Arc::clone(&self.watchdog);
+        if self.watchdog_on {
+            self.spawn("gs-watchdog", OWN_STACK, move || watchdog.run())?;
+        }
+        let (dispatch, shared) = (Dispatch::new(Arc::clone(self)), Arc::clone(self));
+        self.spawn("gs-engine", OWN_STACK, move || dispatch.run())?;
+        self.spawn("gs-report", OWN_STACK, move || reporter::run(&shared))?;
+        self.native.start()
+    }
+
+    pub(super) fn spawn(self: &Arc<Self>, name: &str, stack: usize, f: impl FnOnce() + Send + 'static) -> Result<(), Error> {
+        let shared = Arc::clone(self);
+        self.threads.fetch_add(1, SeqCst);
+        let body = move || {
+            f();
+            shared.threads.fetch_sub(1, SeqCst);
+        };
+        std::thread::Builder::new().name(name.to_owned()).stack_size(stack).spawn(body).map(drop).map_err(|e| {
+            self.threads.fetch_sub(1, SeqCst);
+            Error::os(&format!("cannot make the thread {name}"), &e)
+        })
+    }
+
+    /// The hooks of the plan itself and those the configuration declares.
+    fn register_own_hooks(self: &Arc<Self>) -> Result<(), Error> {
+        let hook = |phase, name| HookBuilder::new(Arc::clone(self), phase, name);
+        if self.config.plan.index(ANNOUNCE).is_some() {
+            hook(ANNOUNCE, "announce_delay").announce()?;
+        }
+        if self.config.inflight.value && self.config.plan.index(DRAIN).is_some() {
+            hook(DRAIN, "inflight").all_in_flight()?;
+        }
+        for decl in &self.config.hooks {
+            HookBuilder::declared(self, decl)?;
+        }
+        Ok(())
+    }
+
+    /// Handlers back, threads ended, handles closed (spec 2.1, 3.7).
+    pub(super) fn close(self: &Arc<Self>) -> Vec<signal::Disarmed> {
+        let disarmed = signal::disarm();
+        CURRENT.store(std::ptr::null_mut(), SeqCst);
+        self.closed.store(true, SeqCst);
+        self.watchdog.stop();
+        self.wake_engine();
+        self.events.bell();
+        self.door.shake();
+        self.native.stop();
+        self.host_lane.stop();
+        let until = At::now().plus(Duration::from_secs(1));
+        while self.threads.load(SeqCst) > 0 && At::now() < until {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        // Bodies that never ran are dropped here, on the caller's thread and outside the lock.
+        let slots = std::mem::take(&mut self.lock().slots);
+        drop(slots);
+        inflight::set_word(inflight::RUNNING);
+        disarmed
+    }
+}

@@ -1,0 +1,173 @@
+//! From "every phase is over" to "the process is gone" (spec 6.5).
+//!
+//! Order: the engine finishes; the watchdog gets the decided code; the report's thread writes and opens the door; then
+//! either a thread in `wait` returns and the host leaves by itself, or the host's own exit is called. The report can
+//! hold this up by at most [`WRITE_LIMIT`]; a hanging host by what is left until D + margin/2.
+
+use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use super::api::Finished;
+use super::reporter::WRITE_LIMIT;
+use super::{Shared, exit, watchdog};
+use crate::clock::At;
+use crate::engine::{ExitPlan, ReasonKind};
+use crate::wake::Wake;
+
+/// How long a program that has not called `wait` yet may take to get there, before graceshut exits in its stead.
+const LINGER: Duration = Duration::from_millis(50);
+/// What a third signal leaves for the report.
+const AT_ONCE: Duration = Duration::from_millis(50);
+
+/// The way out: closed, finished (plan over), open (report written).
+#[derive(Debug, Default)]
+pub(super) struct Door {
+    stage: AtomicU32,
+    waiters: AtomicU32,
+    wake: Wake,
+    finished: OnceLock<Finished>,
+}
+
+const FINISHED: u32 = 1;
+const OPEN: u32 = 2;
+
+impl Door {
+    pub(super) fn is_finished(&self) -> bool {
+        self.stage.load(SeqCst) >= FINISHED
+    }
+
+    pub(super) fn is_open(&self) -> bool {
+        self.stage.load(SeqCst) >= OPEN
+    }
+
+    pub(super) fn publish(&self, finished: Finished) {
+        let _ = self.finished.set(finished); // a second publication would be the same report
+    }
+
+    pub(super) fn finished(&self) -> Option<&Finished> {
+        self.finished.get()
+    }
+
+    /// Opens once; true for who did it.
+    fn open(&self) -> bool {
+        let first = self.stage.swap(OPEN, SeqCst) < OPEN;
+        self.wake.notify();
+        first
+    }
+
+    pub(super) fn shake(&self) {
+        self.wake.notify();
+    }
+
+    /// Waits until the door is open, `until` passes or, if `interruptible`, a signal handler ran on this thread.
+    /// While somebody waits here, leaving is left to them.
+    pub(super) fn wait(&self, until: At, interruptible: bool, closed: impl Fn() -> bool) -> bool {
+        self.waiters.fetch_add(1, SeqCst);
+        let open = loop {
+            let seen = self.wake.seen();
+            if self.is_open() || closed() || At::now() >= until {
+                break self.is_open();
+            }
+            self.wake.wait(seen, until);
+            if interruptible && self.wake.seen() == seen {
+                break self.is_open();
+            }
+        };
+        if !open {
+            self.waiters.fetch_sub(1, SeqCst);
+        }
+        open
+    }
+
+    fn awaited(&self) -> bool {
+        self.waiters.load(SeqCst) > 0
+    }
+}
+
+impl Shared {
+    /// The engine says that the plan is over. Runs on the engine's thread: never blocks.
+    pub(super) fn on_finish(self: &Arc<Self>, plan: ExitPlan, at_once: bool) {
+        self.watchdog.set_code(plan.code);
+        self.door.stage.fetch_max(FINISHED, SeqCst);
+        let now = At::now();
+        let (deadline, margin) = self.with_engine(|e| (e.deadline().unwrap_or(At::NEVER).0, e.window().map(|(_, m)| m)));
+        let margin = margin.unwrap_or_default();
+        let mut hard = At(deadline).plus(margin / 2);
+        if let Some(cap) = self.config.exit_cap.value {
+            hard = hard.min(now.plus(cap));
+        }
+        if at_once {
+            hard = hard.min(now.plus(AT_ONCE.min(margin / 2)));
+        }
+        if self.watchdog_on || at_once && self.leaves() {
+            self.watchdog.set(hard, Duration::from_secs(1).max(margin), margin / 2);
+        }
+        self.at_once.store(at_once, SeqCst);
+        self.events.bell();
+        self.guard_report(now);
+    }
+
+    /// Should the report hang (a dead file server), another thread opens the door instead.
+    fn guard_report(self: &Arc<Self>, now: At) {
+        let shared = Arc::clone(self);
+        let until = now.plus(WRITE_LIMIT * 2);
+        // Where no thread can be made, the watchdog is what remains.
+        let _ = std::thread::Builder::new().name("gs-leave".to_owned()).stack_size(128 * 1024).spawn(move || {
+            crate::signal::block_all_but(None);
+            if !shared.door.wait_quietly(until) {
+                shared.open_door();
+            }
+        });
+    }
+
+    /// The report is written, or given up: whoever is to leave may leave.
+    pub(super) fn open_door(self: &Arc<Self>) {
+        if self.door.finished().is_none() {
+            let report = Arc::new(self.build_report());
+            if let Some((_, exit)) = self.with_engine(|e| e.finished()) {
+                self.door.publish(Finished { report, exit });
+            }
+        }
+        if !self.door.open() || !self.leaves() {
+            return;
+        }
+        let Some(finished) = self.door.finished() else { return };
+        if self.at_once.load(SeqCst) {
+            watchdog::leave(finished.exit.code);
+        }
+        let ending_itself = self.reason().is_some_and(|r| matches!(r.kind, ReasonKind::HostEnd | ReasonKind::Uncaught));
+        if ending_itself || !self.host_lingers() {
+            return;
+        }
+        self.host.exit(finished.exit);
+    }
+
+    /// True when the host does not leave by itself and has to be told.
+    fn host_lingers(&self) -> bool {
+        let until = At::now().plus(if self.host.leaves_by_wait() { LINGER } else { Duration::ZERO });
+        loop {
+            let seen = self.door.wake.seen();
+            if self.door.awaited() || exit::host_is_exiting() {
+                return false;
+            }
+            if At::now() >= until {
+                return true;
+            }
+            self.door.wake.wait(seen, until);
+        }
+    }
+}
+
+impl Door {
+    /// Waits without counting as somebody who will leave.
+    fn wait_quietly(&self, until: At) -> bool {
+        loop {
+            let seen = self.wake.seen();
+            if self.is_open() || At::now() >= until {
+                return self.is_open();
+            }
+            self.wake.wait(seen, until);
+        }
+    }
+}

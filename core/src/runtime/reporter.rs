@@ -1,0 +1,154 @@
+//! The report's thread: follows the event list, tells systemd and the callbacks' queue, and at the end writes the report.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering::SeqCst;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use super::api::Finished;
+use super::events::EventView;
+use super::{Core, Shared};
+use crate::clock::{At, micros};
+use crate::engine::{Engine, HookId, Record, What};
+use crate::report::{self, Facts, HandlerInfo, HostInfo, Report};
+use crate::signal;
+
+/// How long writing the report may hold the leaving up.
+pub(super) const WRITE_LIMIT: Duration = Duration::from_millis(250);
+
+/// The thread's body.
+pub(super) fn run(shared: &Arc<Shared>) {
+    signal::block_all_but(None);
+    let mut told = 0;
+    let mut written = false;
+    while !shared.closed.load(SeqCst) {
+        let seen = shared.events.wake.seen();
+        let records: Vec<Record> = {
+            let core = shared.lock();
+            let new = core.engine.records().get(told..).unwrap_or_default().to_vec();
+            told += new.len();
+            for view in new.iter().filter_map(|r| view(&core.engine, r)) {
+                shared.events.say(view);
+            }
+            new
+        };
+        records.iter().for_each(|r| tell_systemd(shared, r));
+        if shared.door.is_finished() && !written {
+            written = true;
+            shared.write_report();
+        }
+        shared.events.wake.wait(seen, At::NEVER);
+    }
+}
+
+fn tell_systemd(shared: &Shared, record: &Record) {
+    match &record.what {
+        What::Budgeted { .. } => shared.events.notify("STOPPING=1\nSTATUS=stopping"),
+        What::PhaseStart(i, _) => {
+            if let Some(phase) = shared.config.plan.phases().get(*i) {
+                shared.events.notify(&format!("STATUS=stopping: {}", phase.name));
+            }
+        }
+        What::Finished { outcome, .. } => shared.events.notify(&format!("STATUS=stopped: {}", outcome.word())),
+        _ => {}
+    }
+}
+
+/// A record as callbacks see it.
+fn view(engine: &Engine, record: &Record) -> Option<EventView> {
+    let t0 = engine.window().map_or(record.at, |(t0, _)| t0);
+    let at_us = micros(record.at - t0);
+    let phase = |i: usize| engine.plan().phases().get(i).map(|p| p.name.clone());
+    let of_hook = |event, id: HookId| {
+        let spec = engine.hook_spec(id);
+        let (hook, phase) = (spec.map(|s| s.name.clone()), spec.and_then(|s| phase(s.phase)));
+        EventView { event, at_us, phase, hook, ..EventView::default() }
+    };
+    let plain = |event| EventView { event, at_us, ..EventView::default() };
+    Some(match &record.what {
+        What::Trigger { reason, action } => EventView {
+            outcome: Some(action.word().to_owned()),
+            message: reason.signo.and_then(signal::name_of).map(str::to_owned).or_else(|| reason.message.clone()),
+            ..plain("trigger")
+        },
+        What::Deadline(d) => EventView { value: Some(micros(*d - t0)), ..plain("deadline") },
+        What::Rebased(late) => EventView { value: Some(micros(*late)), message: Some("held up".to_owned()), ..plain("deadline") },
+        What::PhaseStart(i, budget) => EventView { phase: phase(*i), value: Some(micros(*budget)), ..plain("phase_start") },
+        What::PhaseEnd(i) => EventView { phase: phase(*i), ..plain("phase_end") },
+        What::PhaseSkip(i) => EventView { phase: phase(*i), outcome: Some("skipped".to_owned()), ..plain("phase_end") },
+        What::HookStart(id, budget) => EventView { value: Some(micros(*budget)), ..of_hook("hook_start", *id) },
+        What::HookCancel(id) => of_hook("hook_cancel", *id),
+        What::HookEnd { hook, outcome, message, .. } => EventView {
+            outcome: Some(outcome.word().to_owned()),
+            message: message.clone().or_else(|| outcome.why().map(str::to_owned)),
+            ..of_hook("hook_end", *hook)
+        },
+        What::Finished { outcome, exit } => EventView {
+            outcome: Some(outcome.word().to_owned()),
+            value: u64::try_from(exit.code).ok(),
+            ..plain("finished")
+        },
+        What::Budgeted { .. } | What::HookExtend(..) | What::HookReturned(_) | What::InFlight { .. } | What::UnknownAfter(_) => {
+            return None;
+        }
+    })
+}
+
+impl Shared {
+    /// The report as of now.
+    pub(super) fn build_report(&self) -> Report {
+        let core = self.lock();
+        self.report_of(&core)
+    }
+
+    fn report_of(&self, core: &Core) -> Report {
+        let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let host = HostInfo {
+            language: self.host.language().to_owned(),
+            version: self.host.version(),
+            graceshut: env!("CARGO_PKG_VERSION").to_owned(),
+        };
+        let facts = Facts {
+            run_id: self.run_id.clone(),
+            host,
+            pid: self.pid,
+            grace_origin: self.config.grace.origin.to_string(),
+            already_spent: self.config.already_spent.value,
+            handler: self.handler_state(),
+            warnings: core.warnings.clone(),
+            wall: (wall, At::now()),
+        };
+        report::fold(&core.engine, facts)
+    }
+
+    /// Who handles the managed signals, by what the kernel says (spec 3.5).
+    pub(super) fn handler_state(&self) -> Vec<HandlerInfo> {
+        let replaced: Vec<i32> = signal::look(false).into_iter().map(|r| r.signo).collect();
+        let armed = self.armed.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        armed
+            .iter()
+            .map(|a| HandlerInfo {
+                signal: signal::name_of(a.signo).map_or_else(|| a.signo.to_string(), str::to_owned),
+                state: match (a.taken, replaced.contains(&a.signo)) {
+                    (false, _) => "ignored",
+                    (true, true) => "replaced",
+                    (true, false) => "ours",
+                }
+                .to_owned(),
+                repairs: signal::repairs(a.signo),
+            })
+            .collect()
+    }
+
+    /// Writes the report and opens the door; a sink that hangs is overtaken by the engine's thread (see `leave`).
+    fn write_report(self: &Arc<Self>) {
+        let report = Arc::new(self.build_report());
+        let exit = self.with_engine(|e| e.finished());
+        let Some((_, exit)) = exit else { return };
+        self.door.publish(Finished { report: Arc::clone(&report), exit });
+        let limit = At::now().plus(WRITE_LIMIT);
+        let line = report::human_line(&report);
+        // Nothing can be done for a report that cannot be written: it never changes the shutdown (spec 11.1).
+        let _ = report::deliver(&self.config.report.value, &line, &report.to_json(), limit);
+        self.open_door();
+    }
+}
