@@ -2,13 +2,15 @@
 
 use std::ffi::c_void;
 
-/// Frees `user_data` when a callback can no longer be called. May be null. Called once, on any thread.
-pub type graceshut_destroy = Option<unsafe extern "C" fn(user_data: *mut c_void)>;
+/// Frees `user_data` when its callback can no longer be called: after its last call, after a registration that failed, when
+/// the hook is removed, or at `graceshut_uninstall`. Called exactly once in those cases, on any thread, never while graceshut
+/// holds a lock; may block. What is still registered when the process ends is not destroyed: the kernel frees it.
+pub type graceshut_destroy_fn = Option<unsafe extern "C" fn(user_data: *mut c_void)>;
 
 /// The user's data; dropping it calls the destructor.
 pub(crate) struct UserData {
     data: *mut c_void,
-    destroy: graceshut_destroy,
+    destroy: graceshut_destroy_fn,
 }
 
 // SAFETY: the contract of every callback says that its data may be used and destroyed on another thread.
@@ -17,7 +19,7 @@ unsafe impl Send for UserData {}
 unsafe impl Sync for UserData {}
 
 impl UserData {
-    pub(crate) fn new(data: *mut c_void, destroy: graceshut_destroy) -> UserData {
+    pub(crate) fn new(data: *mut c_void, destroy: graceshut_destroy_fn) -> UserData {
         UserData { data, destroy }
     }
 

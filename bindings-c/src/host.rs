@@ -1,22 +1,25 @@
 //! A language on top of the C ABI (Go, Java): what it must supply.
 
-use std::ffi::{c_char, c_void};
+use std::ffi::{c_char, c_int, c_void};
 
 use graceshut::{Chain, Error, ExitPlan, Host};
 
+use crate::options::check_size;
 use crate::text::{optional, required};
 
 /// Do not call the handler that was there before.
-pub const GRACESHUT_CHAIN_NEVER: i32 = 0;
+pub const GRACESHUT_CHAIN_NEVER: c_int = 0;
 /// Call the handler that was there before, if it was a function.
-pub const GRACESHUT_CHAIN_ALWAYS: i32 = 1;
+pub const GRACESHUT_CHAIN_ALWAYS: c_int = 1;
 
-/// Leaves the process through the host's own exit. May return at once and leave later. On a thread of graceshut.
-pub type graceshut_exit_fn = Option<unsafe extern "C" fn(code: i32, user_data: *mut c_void)>;
-/// Answers `GRACESHUT_CHAIN_*` for a signal. Called during install.
-pub type graceshut_chain_fn = Option<unsafe extern "C" fn(signo: i32, user_data: *mut c_void) -> i32>;
+/// Leaves the process through the host's own exit, with `code`. Called at most once, on a thread of graceshut, after the
+/// report is written; may return at once and leave later: the watchdog ends what never leaves. (spec 6.5)
+pub type graceshut_exit_fn = Option<unsafe extern "C" fn(code: c_int, user_data: *mut c_void)>;
+/// Answers `GRACESHUT_CHAIN_*` for a signal. Called during `graceshut_install`, on its thread. (spec 3.5)
+pub type graceshut_chain_fn = Option<unsafe extern "C" fn(signo: c_int, user_data: *mut c_void) -> c_int>;
 
-/// What a language runtime supplies. Null members mean what a C program wants.
+/// What a language runtime on top of this header supplies (Go, Java); a C program has no use for it. Zero everything, set
+/// `size` and `language`. Strings are copied; null functions mean what a C program wants.
 #[repr(C)]
 pub struct graceshut_host {
     /// `sizeof(graceshut_host)`.
@@ -29,9 +32,9 @@ pub struct graceshut_host {
     pub exit: graceshut_exit_fn,
     /// See `graceshut_chain_fn`; null: never.
     pub chain: graceshut_chain_fn,
-    /// Passed to both; lives as long as the process.
+    /// Passed to both functions; lives as long as the process.
     pub user_data: *mut c_void,
-    /// 1: graceshut is told (by `graceshut_rearm`) when a handler was replaced and need not look every 5 s.
+    /// 1: graceshut is told by `graceshut_rearm` when a handler was replaced and need not look every 5 s. (spec 3.5)
     pub tells_of_changes: u8,
     /// 1: the process leaves by `exit` above, not by returning from `graceshut_wait`.
     pub leaves_by_exit: u8,
@@ -56,6 +59,7 @@ impl ForeignHost {
     /// # Safety
     /// `host`'s strings are NUL-terminated; its functions are of the documented types.
     pub(crate) unsafe fn read(host: &graceshut_host) -> Result<ForeignHost, Error> {
+        check_size(host.size, size_of::<graceshut_host>(), "host", "zeroes and sizeof(graceshut_host)")?;
         // SAFETY: forwarded from the caller.
         let language = unsafe { required(host.language, "host.language") }?.to_owned();
         // SAFETY: forwarded from the caller.

@@ -1,26 +1,30 @@
-//! The C ABI: `include/graceshut.h` is generated from this crate and is the manual.
+//! The C ABI: `include/graceshut.h` is generated from this crate and is the manual (its first block: `header/top.h`).
 //!
-//! Conventions, the same for every function:
-//! - 0 is success, anything else a `GRACESHUT_E_*`; the words are in `graceshut_last_error()` of the same thread.
-//! - Inputs are const and copied; outputs come last and are written only on success. A null where a value is needed is an error.
-//! - Strings are NUL-terminated UTF-8. Times are integer microseconds.
-//! - One owner per pointer: what `graceshut_install` and `graceshut_current` give is freed by `graceshut_free`, strings by
-//!   `graceshut_string_free`; a completion is consumed by `graceshut_completion_finish`. Freeing null is fine.
-//! - A callback is function + `user_data` + destructor; the destructor runs once, when the callback can no longer be called.
-//! - No panic leaves: it becomes `GRACESHUT_E_INTERNAL`.
+//! Rules for every export: inputs const and copied; outputs last, written only on success; null checked; the body inside
+//! [`error::guard`], so that no panic leaves; a user's data and destructor in one owned value, [`callback::UserData`].
+//! Strings and handles are cast in the file that owns the type. The order of the modules is the order of the header.
 
 #![allow(non_camel_case_types)] // the names of the header
 
-mod callback;
-mod context;
-mod error;
-mod hook;
-mod host;
-mod inflight;
 mod options;
+
+mod host;
+
+mod callback;
+
 mod runtime;
+
+mod hook;
+
+mod context;
+
+mod inflight;
+
+mod error;
+
 mod text;
 
+pub use callback::*;
 pub use context::*;
 pub use error::*;
 pub use hook::*;

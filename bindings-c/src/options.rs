@@ -1,6 +1,6 @@
 //! What `graceshut_install` may be asked for.
 
-use std::ffi::c_char;
+use std::ffi::{c_char, c_int};
 use std::time::Duration;
 
 use graceshut::config::{NumberUnit, options_from_json};
@@ -9,52 +9,55 @@ use graceshut::{Error, ErrorKind, Exit, Options, Repeat};
 use crate::host::graceshut_host;
 use crate::text::optional;
 
-/// Defer action on a trigger until `graceshut_ready`, at most 1 s.
+/// Flag: defer action on a trigger until `graceshut_ready`, at most 1 s, for programs that register many hooks. (spec 2.5)
 pub const GRACESHUT_HOLD: u32 = 1;
-/// Do without the hard end at the deadline.
+/// Flag: do without the hard end of the process at the deadline. (spec 5.9)
 pub const GRACESHUT_NO_WATCHDOG: u32 = 2;
-/// This process accepts connections.
+/// Flag: this process accepts connections; on Kubernetes it then serves on for 5 s after readiness turned red. (spec 4.2)
 pub const GRACESHUT_SERVING: u32 = 4;
-/// Do not wait for work in flight in `drain`.
+/// Flag: do not wait for work in flight in `drain`. (spec 9.3)
 pub const GRACESHUT_NO_INFLIGHT: u32 = 8;
 
-/// Not said here.
-pub const GRACESHUT_EXIT_DEFAULT: i32 = 0;
-/// Leave through the host's own exit (the default).
-pub const GRACESHUT_EXIT_HOST: i32 = 1;
-/// As HOST, but a clean shutdown dies by the signal that started it.
-pub const GRACESHUT_EXIT_RERAISE: i32 = 2;
-/// Never leave: `graceshut_wait` returns and the program does what it likes.
-pub const GRACESHUT_EXIT_MANUAL: i32 = 3;
+/// Not said here: environment, file, else HOST.
+pub const GRACESHUT_EXIT_DEFAULT: c_int = 0;
+/// Leave through `exit`, with atexit handlers, destructors and flushed streams. (spec 6.5)
+pub const GRACESHUT_EXIT_HOST: c_int = 1;
+/// As HOST, but a clean shutdown dies by the signal that started it, as the last act. (spec 6.4)
+pub const GRACESHUT_EXIT_RERAISE: c_int = 2;
+/// Never leave: `graceshut_wait` returns and the program does what it likes; exit and return from main are no triggers.
+pub const GRACESHUT_EXIT_MANUAL: c_int = 3;
 
-/// Not said here.
-pub const GRACESHUT_REPEAT_DEFAULT: i32 = 0;
-/// A second signal cuts the plan to its reserves, a third leaves at once (the default).
-pub const GRACESHUT_REPEAT_EXPEDITE: i32 = 1;
-/// A second signal leaves at once.
-pub const GRACESHUT_REPEAT_INTERACTIVE: i32 = 2;
-/// A repeated TERM is ignored.
-pub const GRACESHUT_REPEAT_ORCHESTRATED: i32 = 3;
+/// Not said here: environment, file, else EXPEDITE.
+pub const GRACESHUT_REPEAT_DEFAULT: c_int = 0;
+/// A second signal cuts the plan to its reserves, a third leaves at once. (spec 7.2)
+pub const GRACESHUT_REPEAT_EXPEDITE: c_int = 1;
+/// A second signal leaves at once. (spec 7.3)
+pub const GRACESHUT_REPEAT_INTERACTIVE: c_int = 2;
+/// A repeated TERM is ignored. (spec 7.3)
+pub const GRACESHUT_REPEAT_ORCHESTRATED: c_int = 3;
 
-/// Options of `graceshut_install`. Zero everything, set `size` (`GRACESHUT_OPTIONS_INIT` does both), then what you want.
-/// Members added later come at the end; a library older than the header refuses what it does not know.
+/// Options of `graceshut_install`: begin with `GRACESHUT_OPTIONS_INIT`, which sets `size` and leaves the rest unsaid, then set
+/// what you want. Environment (GRACESHUT_*) beats graceshut.toml beats these. (spec 12.1) Everything is copied.
 #[repr(C)]
 pub struct graceshut_options {
-    /// `sizeof(graceshut_options)`.
+    /// `sizeof(graceshut_options)`: tells the library which header the program was built with.
     pub size: usize,
-    /// Microseconds from a signal until something outside kills the process; 0: from environment, file, platform, else 10 s.
+    /// Microseconds from a signal until something outside kills the process, 200 ms to 366 days; 0: not said, then from the
+    /// platform (Kubernetes 30 s, Docker 10 s), else 10 s. (spec 5.2)
     pub grace_us: i64,
-    /// `GRACESHUT_HOLD` and so on, or-ed.
+    /// `GRACESHUT_HOLD`, `_NO_WATCHDOG`, `_SERVING`, `_NO_INFLIGHT`, or-ed.
     pub flags: u32,
     /// `GRACESHUT_EXIT_*`.
-    pub exit: i32,
+    pub exit: c_int,
     /// `GRACESHUT_REPEAT_*`.
-    pub repeat: i32,
-    /// Where the report goes: `"stderr"`, `"stderr:json"`, `"fd:N"`, `"termination-log"`, `"none"` or a path. Null: not said.
+    pub repeat: c_int,
+    /// Where the report goes: "stderr" (one line), "stderr:json", "fd:N", "termination-log", "none", or a path (%p: the pid).
+    /// Null: not said. (spec 11.1)
     pub report: *const c_char,
-    /// Any option by its name, as one JSON object with the keys of graceshut.toml; bare numbers are microseconds. Null: none.
+    /// Every other option: one JSON object with the keys of graceshut.toml, as in {"phases": {"drain": {"cap": "4s"}}}. Bare
+    /// numbers are microseconds. The members above win over it. Null: none.
     pub json: *const c_char,
-    /// For language bindings; null in a C program.
+    /// For language bindings, see `graceshut_host`. Null in a C program.
     pub host: *const graceshut_host,
 }
 
@@ -63,17 +66,13 @@ pub struct graceshut_options {
 /// # Safety
 /// `p` is null or points to a struct of at least its own `size` bytes with valid pointers.
 pub(crate) unsafe fn read<'a>(p: *const graceshut_options) -> Result<(Options, Option<&'a graceshut_host>), Error> {
-    // SAFETY: null or valid by the caller's promise; `size` is the first member of every version.
-    let Some(o) = (unsafe { p.as_ref() }) else { return Ok((Options::default(), None)) };
-    if o.size != size_of::<graceshut_options>() {
-        let message = format!(
-            "options.size is {}, this library's is {}: set it with GRACESHUT_OPTIONS_INIT and build against the header of version {}",
-            o.size,
-            size_of::<graceshut_options>(),
-            env!("CARGO_PKG_VERSION")
-        );
-        return Err(Error::new(ErrorKind::AbiMismatch, message));
+    if p.is_null() {
+        return Ok((Options::default(), None));
     }
+    // SAFETY: `p` is valid for its own size, which is the first member of every version: nothing else is read before.
+    check_size(unsafe { p.cast::<usize>().read() }, size_of::<graceshut_options>(), "options", "GRACESHUT_OPTIONS_INIT")?;
+    // SAFETY: not null, and of the size just checked.
+    let o = unsafe { &*p };
     // SAFETY: forwarded from the caller.
     let mut options = match unsafe { optional(o.json, "options.json") }? {
         Some(json) => options_from_json(json, NumberUnit::Micros)?,
@@ -90,6 +89,16 @@ pub(crate) unsafe fn read<'a>(p: *const graceshut_options) -> Result<(Options, O
     set_choices(&mut options, o)?;
     // SAFETY: null or valid by the caller's promise.
     Ok((options, unsafe { o.host.as_ref() }))
+}
+
+/// A struct of another size was compiled against another header: refused before anything else of it is read.
+pub(crate) fn check_size(given: usize, ours: usize, what: &str, init: &str) -> Result<(), Error> {
+    if given == ours {
+        return Ok(());
+    }
+    let version = env!("CARGO_PKG_VERSION");
+    let message = format!("{what}.size is {given}, this library's is {ours}: begin with {init} and build against the header of version {version}");
+    Err(Error::new(ErrorKind::AbiMismatch, message))
 }
 
 fn set_choices(options: &mut Options, o: &graceshut_options) -> Result<(), Error> {
@@ -125,3 +134,16 @@ pub(crate) fn micros(us: i64, what: &str) -> Result<Duration, Error> {
         .map(Duration::from_micros)
         .map_err(|_| Error::new(ErrorKind::BadTime, format!("{what} is {us}: a time in microseconds cannot be negative")))
 }
+
+/// A limit of a wait: -1 is none.
+pub(crate) fn limit(us: i64, what: &str) -> Result<Option<Duration>, Error> {
+    if us == GRACESHUT_FOREVER { Ok(None) } else { micros(us, what).map(Some) }
+}
+
+/// A duration on its way out; more than fits is as good as for ever.
+pub(crate) fn as_micros(d: Duration) -> i64 {
+    i64::try_from(d.as_micros()).unwrap_or(i64::MAX)
+}
+
+/// A wait without limit.
+pub const GRACESHUT_FOREVER: i64 = -1;

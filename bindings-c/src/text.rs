@@ -1,4 +1,4 @@
-//! Strings across the boundary.
+//! Strings across the boundary, and the versions.
 
 use std::ffi::{CStr, CString, c_char};
 
@@ -30,16 +30,22 @@ pub(crate) unsafe fn optional<'a>(p: *const c_char, what: &str) -> Result<Option
     })
 }
 
-/// Gives a string away; the caller frees it with `graceshut_string_free`.
-pub(crate) fn give(text: String) -> *mut c_char {
-    let clean: Vec<u8> = text.into_bytes().into_iter().filter(|b| *b != 0).collect();
-    CString::new(clean).unwrap_or_default().into_raw()
+/// A C string of these words; a NUL inside would end it early and is left out.
+pub(crate) fn c_string(text: impl Into<Vec<u8>>) -> CString {
+    let mut bytes: Vec<u8> = text.into();
+    bytes.retain(|b| *b != 0);
+    CString::new(bytes).unwrap_or_default()
 }
 
-/// Frees a string that a graceshut function gave. Null is fine. Any thread.
+/// Gives a string away; the caller frees it with `graceshut_string_free`.
+pub(crate) fn give(text: String) -> *mut c_char {
+    c_string(text).into_raw()
+}
+
+/// Frees a string that a graceshut function gave away (those whose text says so). Null is fine. Any thread; never blocks.
 ///
 /// # Safety
-/// `text` came from a graceshut function that says so, and was not freed before.
+/// `text` came from such a function and was not freed before.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn graceshut_string_free(text: *mut c_char) {
     if !text.is_null() {
@@ -48,18 +54,19 @@ pub unsafe extern "C" fn graceshut_string_free(text: *mut c_char) {
     }
 }
 
-/// The version for people: `"0.1.0"`. Static.
+/// The library's version for people, as `GRACESHUT_VERSION` of its header. Static; any thread.
 #[unsafe(no_mangle)]
 pub extern "C" fn graceshut_version() -> *const c_char {
     const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), "\0");
     VERSION.as_ptr().cast()
 }
 
-/// The ABI's number, `GRACESHUT_ABI_VERSION` of the header the library was built with. A binding refuses another one.
+/// The ABI's number, `GRACESHUT_ABI_VERSION` of the library's header. A binding that loads the library at run time refuses
+/// another one than its own. Any thread. (spec 3.1)
 #[unsafe(no_mangle)]
 pub extern "C" fn graceshut_abi_version() -> u32 {
     GRACESHUT_ABI_VERSION
 }
 
-/// See [`graceshut_abi_version`].
+/// The ABI this header describes; grows with each incompatible change, and the soname with it.
 pub const GRACESHUT_ABI_VERSION: u32 = 1;

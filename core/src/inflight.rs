@@ -22,7 +22,9 @@
 //! - count: read every `left` before any `entered`; the wrapped difference of the sums is what is in flight, never too low.
 
 use std::cell::Cell;
-use std::sync::atomic::{AtomicPtr, AtomicU32, AtomicUsize, Ordering::SeqCst};
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering::SeqCst};
+
+use once_cell::race::OnceBox;
 
 use crate::error::{Error, ErrorKind};
 
@@ -120,7 +122,7 @@ struct Group {
 
 static DEFAULT: Page = Page::new();
 /// Named groups, append-only and without a lock: a forked child may come here while its parent held one.
-static GROUP_SLOTS: [AtomicPtr<Group>; GROUPS] = [const { AtomicPtr::new(std::ptr::null_mut()) }; GROUPS];
+static GROUP_SLOTS: [OnceBox<Group>; GROUPS] = [const { OnceBox::new() }; GROUPS];
 static NEXT_STRIPE: AtomicUsize = AtomicUsize::new(0);
 
 thread_local! {
@@ -163,26 +165,21 @@ impl InFlight {
         if name.is_empty() {
             return Ok(InFlight::default_group());
         }
-        let made = Box::into_raw(Box::new(Group { name: name.to_owned(), page: Page::new() }));
+        let mut made = Some(Box::new(Group { name: name.to_owned(), page: Page::new() }));
         for slot in &GROUP_SLOTS {
-            let found = match slot.compare_exchange(std::ptr::null_mut(), made, SeqCst, SeqCst) {
-                Ok(_) => made,
-                Err(other) => other,
-            };
-            // SAFETY: a non-null slot holds a leaked `Group`, which is never freed or moved.
-            let group = unsafe { &*found };
-            if group.name == name {
-                if found == made {
-                    group.page.word.value.store(DEFAULT.word(), SeqCst);
-                } else {
-                    // SAFETY: `made` came from `Box::into_raw` above and was not published.
-                    drop(unsafe { Box::from_raw(made) });
-                }
+            if slot.get().is_none()
+                && let Some(group) = made.take()
+            {
+                group.page.word.value.store(DEFAULT.word(), SeqCst);
+                // Somebody else may have been faster: then the slot holds theirs, and ours goes on to the next one.
+                made = slot.set(group).err();
+            }
+            if let Some(group) = slot.get()
+                && group.name == name
+            {
                 return Ok(InFlight { page: &group.page });
             }
         }
-        // SAFETY: as above: every slot held another group, so `made` was not published.
-        drop(unsafe { Box::from_raw(made) });
         let message = format!("in-flight group \"{name}\" would be number {}; use at most {GROUPS}", GROUPS + 1);
         Err(Error::new(ErrorKind::BadValue, message))
     }
@@ -202,7 +199,6 @@ impl InFlight {
     }
 
     /// Counts a part of already accepted work in; never refuses.
-    #[must_use]
     pub fn enter_part(&self) -> Guard {
         let stripe = stripe();
         self.page.stripes[stripe].entered.value.fetch_add(1, SeqCst);
@@ -273,13 +269,8 @@ impl Drop for Guard {
 
 fn every_page(mut f: impl FnMut(&'static Page)) {
     f(&DEFAULT);
-    for slot in &GROUP_SLOTS {
-        let group = slot.load(SeqCst);
-        if group.is_null() {
-            break;
-        }
-        // SAFETY: a non-null slot holds a leaked `Group`, which is never freed or moved.
-        f(unsafe { &(*group).page });
+    for group in GROUP_SLOTS.iter().map_while(OnceBox::get) {
+        f(&group.page);
     }
 }
 

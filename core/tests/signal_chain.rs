@@ -1,5 +1,11 @@
 //! Other handlers below and above ours.
-#![allow(clippy::undocumented_unsafe_blocks, clippy::multiple_unsafe_ops_per_block, reason = "tests call libc all over")]
+#![allow(
+    clippy::undocumented_unsafe_blocks,
+    clippy::multiple_unsafe_ops_per_block,
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "tests call libc all over, and fail by panicking"
+)]
 
 mod common_signal;
 
@@ -307,9 +313,8 @@ fn repair() {
     set(SIGHUP, libc::abs as *const () as usize, 0);
     let by = signal::look(false)[0].by.clone().unwrap();
     assert!(by.contains("libc"), "{by}");
-    let page = unsafe {
-        libc::mmap(std::ptr::null_mut(), 4096, libc::PROT_READ, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS, -1, 0)
-    };
+    let page =
+        unsafe { libc::mmap(std::ptr::null_mut(), 4096, libc::PROT_READ, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS, -1, 0) };
     set(SIGHUP, page as usize, 0);
     assert_eq!(signal::look(true)[0].by, None);
     assert_eq!(signal::repairs(SIGHUP), 3);

@@ -1,5 +1,11 @@
 //! Death by signal as the last act.
-#![allow(clippy::undocumented_unsafe_blocks, clippy::multiple_unsafe_ops_per_block, reason = "tests call libc all over")]
+#![allow(
+    clippy::undocumented_unsafe_blocks,
+    clippy::multiple_unsafe_ops_per_block,
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "tests call libc all over, and fail by panicking"
+)]
 
 mod common_signal;
 

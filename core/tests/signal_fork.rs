@@ -1,11 +1,20 @@
 //! Children: behaves as though graceshut had never been loaded, until the child arms for itself (spec 10.1, 10.2).
-#![allow(clippy::undocumented_unsafe_blocks, clippy::multiple_unsafe_ops_per_block, reason = "tests call libc all over")]
+#![allow(
+    clippy::undocumented_unsafe_blocks,
+    clippy::multiple_unsafe_ops_per_block,
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "tests call libc all over, and fail by panicking"
+)]
 
 mod common_signal;
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use common_signal::{LIMIT, arm, caught, caught_now, exited, forked, host_calls, host_handler, killed_by, managed, raise, raw, reap, say, set, start};
+use common_signal::{
+    LIMIT, arm, caught, caught_now, exited, forked, host_calls, host_handler, killed_by, managed, raise, raw, reap, say, set,
+    start,
+};
 use graceshut::process::fork;
 use graceshut::signal::{self, Chain, Disarmed};
 use libc::{SA_SIGINFO, SIGHUP, SIGTERM, SIGUSR1};
@@ -31,7 +40,13 @@ fn quiet() {
 fn default() {
     arm(&[SIGTERM], Chain::Always);
     for _ in 0..20 {
-        assert_eq!(killed_by(forked(|| { raise(SIGTERM); 1 })), Some(SIGTERM));
+        assert_eq!(
+            killed_by(forked(|| {
+                raise(SIGTERM);
+                1
+            })),
+            Some(SIGTERM)
+        );
         // From another process, while the child sleeps.
         let pid = unsafe { libc::fork() };
         if pid == 0 {
@@ -68,7 +83,14 @@ fn handler() {
 fn ignored() {
     set(SIGTERM, libc::SIG_IGN, 0);
     arm(&[SIGTERM], Chain::Always);
-    assert_eq!(exited(forked(|| { raise(SIGTERM); raise(SIGTERM); 7 })), Some(7));
+    assert_eq!(
+        exited(forked(|| {
+            raise(SIGTERM);
+            raise(SIGTERM);
+            7
+        })),
+        Some(7)
+    );
     quiet();
 }
 
@@ -225,7 +247,13 @@ fn rearm() {
         raise(SIGTERM);
         assert_eq!(caught(LIMIT)[0].signo, SIGTERM);
         // A grandchild is told apart again.
-        assert_eq!(killed_by(forked(|| { raise(SIGTERM); 1 })), Some(SIGTERM));
+        assert_eq!(
+            killed_by(forked(|| {
+                raise(SIGTERM);
+                1
+            })),
+            Some(SIGTERM)
+        );
         let restored = signal::disarm();
         assert_eq!(restored, [Disarmed::Restored(SIGHUP), Disarmed::Restored(SIGTERM)]);
         assert_eq!(raw(SIGTERM).handler, libc::SIG_DFL, "what the first ancestor had saved");
@@ -309,7 +337,12 @@ fn exec() {
         signal::block_all_but(None);
         let mut command = std::process::Command::new("grep");
         command.args(["-E", "^Sig(Blk|Cgt)", "/proc/self/status"]);
-        unsafe { command.pre_exec(|| { signal::set_host_mask(); Ok(()) }) };
+        unsafe {
+            command.pre_exec(|| {
+                signal::set_host_mask();
+                Ok(())
+            })
+        };
         String::from_utf8(command.output().unwrap().stdout).unwrap()
     });
     let status = thread.join().unwrap();

@@ -1,5 +1,11 @@
 //! The handler on its own: errno, flags, sender, ignored signals, lost descriptors, floods.
-#![allow(clippy::undocumented_unsafe_blocks, clippy::multiple_unsafe_ops_per_block, reason = "tests call libc all over")]
+#![allow(
+    clippy::undocumented_unsafe_blocks,
+    clippy::multiple_unsafe_ops_per_block,
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "tests call libc all over, and fail by panicking"
+)]
 
 mod common_signal;
 
@@ -23,8 +29,13 @@ children! {
     "masks" => masks,
 }
 
+extern "C" fn spoils_errno(_: i32, _: *mut libc::siginfo_t, _: *mut libc::c_void) {
+    unsafe { *libc::__errno_location() = 99 };
+}
+
 fn errno() {
-    arm(&[SIGTERM], Chain::Never);
+    set(SIGTERM, spoils_errno as *const () as usize, SA_SIGINFO);
+    arm(&[SIGTERM], Chain::Always);
     for value in [0, libc::EINTR, libc::EBADF, 77] {
         unsafe { *libc::__errno_location() = value };
         unsafe { libc::syscall(libc::SYS_tgkill, libc::getpid(), libc::gettid(), SIGTERM) };
@@ -191,7 +202,8 @@ fn an_overflow_keeps_one_of_each() {
 }
 
 fn refused() {
-    let kind = |signo| signal::arm(&[managed(SIGTERM, Chain::Never), managed(signo, Chain::Never)]).map_err(|e: Error| e.kind());
+    let kind =
+        |signo| signal::arm(&[managed(SIGTERM, Chain::Never), managed(signo, Chain::Never)]).map_err(|e: Error| e.kind());
     for signo in [0, -1, 65, 32, 33, libc::SIGKILL, libc::SIGSTOP, libc::SIGSEGV, libc::SIGABRT, i32::MAX, i32::MIN] {
         assert_eq!(kind(signo), Err(ErrorKind::BadValue), "{signo}");
     }

@@ -13,7 +13,7 @@ pub enum Platform {
     Kubernetes,
     /// A container of Docker or Podman: 10 s unless changed.
     Docker,
-    /// A unit: `TimeoutStopSec`, 90 s unless changed.
+    /// A unit: `TimeoutStopSec`; distributions differ, so it counts only where somebody told it (spec 5.2).
     Systemd,
     /// `kill_timeout`, 1.6 s unless changed.
     Pm2,
@@ -37,16 +37,16 @@ impl Platform {
         }
     }
 
-    /// The grace where nobody changed it.
+    /// The grace where nobody changed it, for platforms on which that can be assumed.
     #[must_use]
-    pub fn usual_grace(self) -> Duration {
-        match self {
+    pub fn usual_grace(self) -> Option<Duration> {
+        Some(match self {
             Platform::Kubernetes => Duration::from_secs(30),
             Platform::Docker | Platform::Supervisord => Duration::from_secs(10),
-            Platform::Systemd => Duration::from_secs(90),
             Platform::Pm2 => Duration::from_millis(1600),
             Platform::Nomad => Duration::from_secs(5),
-        }
+            Platform::Systemd => return None,
+        })
     }
 }
 
@@ -70,7 +70,7 @@ impl Surroundings {
             (Platform::Nomad, set("NOMAD_ALLOC_ID")),
             (Platform::Docker, file("/.dockerenv") || file("/run/.containerenv")),
             (Platform::Systemd, set("NOTIFY_SOCKET") || set("INVOCATION_ID")),
-            (Platform::Pm2, set("pm_id") || set("PM2_HOME")),
+            (Platform::Pm2, set("pm_id")),
             (Platform::Supervisord, set("SUPERVISOR_ENABLED")),
         ];
         Surroundings { seen: marks.into_iter().filter(|(_, seen)| *seen).map(|(p, _)| p).collect(), stop_timeout: None }
@@ -88,10 +88,10 @@ impl Surroundings {
         let orchestrated = self.kubernetes() || self.seen.contains(&Platform::Nomad);
         let counts = |p: &Platform| !(orchestrated && *p == Platform::Docker);
         let grace = |p: Platform| match (p, self.stop_timeout) {
-            (Platform::Systemd, Some(told)) => Setting::new(told, Origin::Told(p.name())),
-            _ => Setting::new(p.usual_grace(), Origin::Platform(p.name())),
+            (Platform::Systemd, Some(told)) => Some(Setting::new(told, Origin::Told(p.name()))),
+            _ => p.usual_grace().map(|g| Setting::new(g, Origin::Platform(p.name()))),
         };
-        self.seen.iter().copied().filter(counts).map(grace).min_by_key(|s| s.value)
+        self.seen.iter().copied().filter(counts).filter_map(grace).min_by_key(|s| s.value)
     }
 }
 
@@ -112,10 +112,7 @@ mod tests {
             (&["KUBERNETES_SERVICE_HOST"][..], &[][..], "kubernetes", 30_000),
             (&[], &["/.dockerenv"], "docker", 10_000),
             (&[], &["/run/.containerenv"], "docker", 10_000),
-            (&["NOTIFY_SOCKET"], &[], "systemd", 90_000),
-            (&["INVOCATION_ID"], &[], "systemd", 90_000),
             (&["pm_id"], &[], "pm2", 1_600),
-            (&["PM2_HOME"], &[], "pm2", 1_600),
             (&["NOMAD_ALLOC_ID"], &[], "nomad", 5_000),
             (&["SUPERVISOR_ENABLED"], &[], "supervisord", 10_000),
         ] {
@@ -123,6 +120,8 @@ mod tests {
             assert_eq!(grace, Setting::new(Duration::from_millis(ms), Origin::Platform(name)));
         }
         assert_eq!(around(&[], &[]).grace(), None);
+        assert_eq!(around(&["NOTIFY_SOCKET", "INVOCATION_ID"], &[]).grace(), None, "not told, so not assumed");
+        assert_eq!(around(&["PM2_HOME"], &[]).grace(), None, "a shell may have it");
     }
 
     #[test]

@@ -9,7 +9,7 @@ use super::record::What;
 use super::registry::{HookId, Kind, Lane, Pause, Step};
 use super::timer::Timer;
 use crate::clock::At;
-use crate::plan::{Order, hook_box, hook_soft};
+use crate::plan::{OnFailure, hook_box, hook_soft};
 
 /// The most `extend` moves a deadline at a time; more is a mistake.
 const EXTEND_LIMIT: Duration = Duration::from_secs(3600);
@@ -20,33 +20,32 @@ const EXTENDS_KEPT: u8 = 3;
 impl Engine {
     /// Starts a waiting hook of the running phase; its timers are armed before the lane hears of it (spec 5.6).
     pub(super) fn start_hook(&mut self, id: HookId, now: At) {
-        let pause = self.pause_of(id);
         let Some(run) = &mut self.run else { return };
         run.waiting -= 1;
+        let pause = self.pause_of(id);
         let limit = self.box_end(id);
-        let hook = &mut self.hooks[id.index()];
-        let hard = hook.spec.timeout.map_or(limit, |t| limit.min(now.plus(t)));
-        if hard <= now {
+        let spec = &self.hook(id).spec;
+        let hard = spec.timeout.map_or(limit, |t| limit.min(now.plus(t)));
+        if self.host_closed && spec.kind.lane == Lane::Host {
+            return self.end_hook(id, HookOutcome::Skipped(Skip::HostClosed), None, false, now);
+        }
+        if hard <= now && pause.is_none() {
             let why = self.why_no_time(now);
             return self.end_hook(id, HookOutcome::Skipped(why), None, false, now);
         }
         let hook = &mut self.hooks[id.index()];
         hook.start = now;
-        hook.hard = hard;
-        hook.soft = hook_soft(hard, hard - now);
         hook.step = Step::Given;
-        if let Some(pause) = pause {
-            // A pause that is cut short has done all it could: no soft deadline, ok at the end.
-            hook.hard = hard.min(now.plus(pause));
-            hook.soft = At::NEVER;
-        }
-        let (soft, hard, kind) = (hook.soft, hook.hard, hook.spec.kind);
+        // A pause that is cut short has done all it could: no soft deadline, ok at the end.
+        hook.hard = pause.map_or(hard, |p| hard.min(now.plus(p)).max(now));
+        hook.soft = if pause.is_some() { At::NEVER } else { hook_soft(hard, hard - now) };
+        let (soft, hard) = (hook.soft, hook.hard);
         if let Some(run) = &mut self.run {
             run.running += 1;
         }
         self.record(now, What::HookStart(id, hard - now));
         self.arm_timers(id, soft, hard);
-        if kind.pause.is_none() {
+        if pause.is_none() {
             self.command(Command::Start(id));
         }
     }
@@ -67,90 +66,87 @@ impl Engine {
     }
 
     fn arm_timers(&mut self, id: HookId, soft: At, hard: At) {
-        if self.timers.lacks_room() {
-            let hooks = &self.hooks;
-            self.timers.compact(|at, timer| match timer {
-                Timer::Hold => true,
-                Timer::Hook(id) => hooks
-                    .get(id.index())
-                    .is_some_and(|h| h.runs() && (at == h.hard || (at == h.soft && !h.cancelled))),
-            });
-        }
+        self.make_room();
         self.timers.push(soft, Timer::Hook(id));
         self.timers.push(hard, Timer::Hook(id));
+    }
+
+    /// Makes sure that two timers more fit into what was set aside.
+    pub(super) fn make_room(&mut self) {
+        if self.timers.lacks_room() {
+            let (hooks, held_until) = (&self.hooks, self.held_until);
+            self.timers.compact(|at, timer| match timer {
+                Timer::Hold => Some(at) == held_until,
+                Timer::Hook(id) => {
+                    hooks.get(id.index()).is_some_and(|h| h.runs() && (at == h.hard || (at == h.soft && !h.cancelled)))
+                }
+            });
+        }
     }
 
     /// The latest end of a hook: the phase's, less what hooks further down its line keep (spec 4.6).
     fn box_end(&self, id: HookId) -> At {
         let Some(run) = &self.run else { return At::NEVER };
-        let hook = self.hook(id);
-        let serial = self
-            .settings
-            .plan
-            .phases()
-            .get(run.phase)
-            .is_some_and(|p| p.order == Order::Serial);
-        if serial {
-            let line = self.members[run.phase].iter().filter(|m| self.hook(**m).is_live()).count();
-            hook_box(run.end, run.given, run.waiting, line)
-        } else {
-            hook_box(run.end, run.given, hook.line_after as usize, hook.line as usize)
+        if self.is_serial(run.phase) {
+            return hook_box(run.end, run.given, run.waiting, self.hooks_in(run.phase));
         }
+        let (behind, line) = self.rosters.get(run.phase).map_or((0, 0), |r| r.chain(self.hook(id).name));
+        hook_box(run.end, run.given, behind, line)
     }
 
-    /// After the phase's end moved closer: running hooks follow, but never into the past.
-    pub(super) fn retime_running(&mut self, now: At) {
-        let Some(run) = &self.run else { return };
-        for k in 0..self.members[run.phase.min(self.members.len() - 1)].len() {
-            let Some(run) = &self.run else { return };
-            let Some(&id) = self.members.get(run.phase).and_then(|m| m.get(k)) else {
-                return;
-            };
-            if !self.hook(id).runs() {
-                continue;
-            }
-            let limit = self.box_end(id).max(now);
-            let hook = &mut self.hooks[id.index()];
-            if limit >= hook.hard {
-                continue;
-            }
-            hook.hard = limit;
-            if !hook.soft.is_never() {
-                hook.soft = hook.soft.min(hook_soft(limit, limit - now));
-            }
-            let (soft, hard) = (hook.soft, hook.hard);
-            self.arm_timers(id, soft, hard);
+    /// After the phase's end moved closer: a running hook follows, but never into the past.
+    pub(super) fn retime_hook(&mut self, id: HookId, now: At) {
+        let limit = self.box_end(id).max(now);
+        let hook = &mut self.hooks[id.index()];
+        if !hook.runs() || limit >= hook.hard {
+            return;
         }
+        hook.hard = limit;
+        if hook.spec.kind.pause.is_none() {
+            // Of what is left, not of the whole: a hook that still has time is not cancelled for having had more before.
+            hook.soft = hook.soft.min(hook_soft(limit, limit - now));
+        }
+        let (soft, hard) = (hook.soft, hook.hard);
+        self.arm_timers(id, soft, hard);
     }
 
     /// After a re-base the running hooks of a reserved phase get its whole reserve again.
     pub(super) fn restart_hook_clock(&mut self, id: HookId, now: At) {
         let limit = self.box_end(id);
         let hook = &mut self.hooks[id.index()];
-        hook.hard = hook.spec.timeout.map_or(limit, |t| limit.min(now.plus(t)));
-        if !hook.soft.is_never() {
+        if hook.spec.kind.pause.is_some() {
+            hook.hard = hook.hard.min(limit);
+        } else {
+            hook.hard = hook.spec.timeout.map_or(limit, |t| limit.min(now.plus(t)));
             hook.soft = hook_soft(hook.hard, hook.hard - now);
         }
         let (soft, hard) = (hook.soft, hook.hard);
         self.arm_timers(id, soft, hard);
     }
 
-    /// More time for a running hook, asked before its soft deadline; answers what was granted (spec 5.8).
+    /// More time for a running hook, asked before its soft deadline; answers what was granted (spec 5.8): never what later
+    /// phases, or hooks further down its own line, keep. A hook without a deadline has all it asks for.
     pub fn extend(&mut self, id: HookId, more: Duration, now: At) -> Duration {
         let more = more.min(EXTEND_LIMIT);
-        let Some(run) = &self.run else { return Duration::ZERO };
-        let Some(hook) = self.hooks.get(id.index()) else {
+        let (Some(run), Some(hook)) = (&self.run, self.hooks.get(id.index())) else {
             return Duration::ZERO;
         };
-        if !hook.runs() || hook.cancelled || now >= hook.soft || hook.spec.kind.pause.is_some() || run.cut {
+        if !hook.runs() || hook.cancelled || now >= hook.soft.min(hook.hard) || hook.spec.kind.pause.is_some() || run.cut {
             return Duration::ZERO;
         }
-        let (hard, wish) = (hook.hard, hook.hard.plus(more));
-        let mut limit = run.budget.latest_end(run.phase, run.start, now);
+        let hard = hook.hard;
+        if hard.is_never() {
+            return more;
+        }
+        let wish = hard.plus(more);
+        let kept = if run.end.is_never() { Duration::ZERO } else { run.end - self.box_end(id) };
+        let mut limit = run.budget.latest_end(run.phase, run.start, now).minus(kept);
         if wish > limit && self.settings.systemd_extend {
-            let deadline = run.budget.deadline.plus(wish - limit);
-            self.move_deadline(deadline, now);
-            self.command(Command::ExtendTimeout(deadline));
+            let deadline = wish.plus(kept).plus(run.budget.reserved_after(run.phase));
+            if deadline > run.budget.deadline {
+                self.move_deadline(deadline, now);
+                self.command(Command::ExtendTimeout(deadline));
+            }
             limit = wish;
         }
         let new = wish.min(limit);
@@ -158,7 +154,7 @@ impl Engine {
             return Duration::ZERO;
         }
         if let Some(run) = &mut self.run {
-            run.end = run.end.max(new);
+            run.end = run.end.max(new.plus(kept));
         }
         let hook = &mut self.hooks[id.index()];
         hook.hard = new;
@@ -176,6 +172,7 @@ impl Engine {
     pub(super) fn on_begun(&mut self, id: HookId) {
         if let Some(hook) = self.hooks.get_mut(id.index())
             && hook.step == Step::Given
+            && hook.spec.kind.pause.is_none()
         {
             hook.step = Step::Begun;
         }
@@ -199,11 +196,14 @@ impl Engine {
         if !hook.runs() {
             return;
         }
-        // The deadline decides, not the order in which two threads were scheduled.
+        // The deadline decides, not the order in which two threads were scheduled. It has ended, so nobody is told to end it.
         if now >= hook.hard && hook.spec.kind.pause.is_none() {
-            self.expire_hook(id, now);
-            self.after_end(id, now);
-            return self.on_done(id, ending, None, now);
+            let killable = hook.spec.kind.killable;
+            self.end_running(id, if killable { HookOutcome::Killed } else { HookOutcome::Abandoned }, None, false, now);
+            if !killable {
+                self.record(now, What::HookReturned(id));
+            }
+            return self.go_on(now);
         }
         let (outcome, message, panic) = match ending {
             Ending::Ok => (HookOutcome::Ok, None, false),
@@ -211,7 +211,7 @@ impl Engine {
             Ending::Cancelled => (HookOutcome::Cancelled, None, false),
         };
         self.end_running(id, outcome, message, panic, now);
-        self.after_end(id, now);
+        self.go_on(now);
     }
 
     fn end_running(&mut self, id: HookId, outcome: HookOutcome, message: Option<String>, panic: bool, now: At) {
@@ -221,25 +221,26 @@ impl Engine {
         self.end_hook(id, outcome, message, panic, now);
     }
 
-    /// Writes the one outcome of a hook down.
+    /// Writes the one outcome of a hook down, and what follows from it.
     pub(super) fn end_hook(&mut self, id: HookId, outcome: HookOutcome, message: Option<String>, panic: bool, now: At) {
         let hook = &mut self.hooks[id.index()];
         let late = outcome == HookOutcome::Ok && now > hook.soft;
+        let was_open = hook.is_open();
         hook.step = Step::Ended;
         hook.outcome = Some(outcome);
         if outcome.degrades() && !hook.spec.optional {
             self.degraded = true;
+            let jump =
+                self.settings.plan.phases().get(hook.spec.phase).map(|p| p.on_failure) == Some(OnFailure::SkipToReserved);
+            if let Some(run) = &mut self.run {
+                run.skip_to_reserved |= jump && was_open;
+                run.forced |= now >= run.budget.deadline && outcome.is_undone();
+            }
         }
-        self.record(
-            now,
-            What::HookEnd {
-                hook: id,
-                outcome,
-                late,
-                panic,
-                message,
-            },
-        );
+        self.record(now, What::HookEnd { hook: id, outcome, late, panic, message });
+        if was_open {
+            self.count_off(id);
+        }
     }
 
     /// What is due of one hook: its soft deadline, then its hard one.
@@ -250,7 +251,7 @@ impl Engine {
         }
         if now >= hook.hard {
             self.expire_hook(id, now);
-            self.after_end(id, now);
+            self.go_on(now);
         } else if now >= hook.soft && !hook.cancelled {
             self.cancel_hook(id, now);
         }
@@ -271,9 +272,10 @@ impl Engine {
         self.command(Command::Cancel(id));
     }
 
-    /// The hard deadline: the hook is no longer waited for.
+    /// The hard deadline: the hook is no longer waited for. One that began is cancelled first if it never was, so that an
+    /// abandoned body can always find out.
     pub(super) fn expire_hook(&mut self, id: HookId, now: At) {
-        let hook = self.hook_mut(id);
+        let hook = self.hook(id);
         let (kind, begun) = (hook.spec.kind, hook.step == Step::Begun);
         let outcome = match kind {
             Kind { pause: Some(_), .. } => HookOutcome::Ok,
@@ -282,13 +284,11 @@ impl Engine {
             Kind { lane: Lane::Host, .. } if !begun => HookOutcome::NotStarted(NotStarted::HostBusy),
             _ => HookOutcome::Abandoned,
         };
-        hook.still_running = outcome == HookOutcome::Abandoned && kind.lane != Lane::Engine;
-        if let Some(run) = &mut self.run
-            && outcome.degrades()
-            && now >= run.budget.deadline
-        {
-            run.forced = true;
+        let left = matches!(outcome, HookOutcome::Abandoned | HookOutcome::Killed);
+        if left && !(kind.lane == Lane::Host && self.host_closed) {
+            self.cancel_hook(id, now);
         }
+        self.hook_mut(id).still_running = outcome == HookOutcome::Abandoned && kind.lane != Lane::Engine;
         match outcome {
             HookOutcome::Killed => self.command(Command::Kill(id)),
             HookOutcome::Ok => {}
@@ -299,29 +299,32 @@ impl Engine {
 
     /// The host can run nothing any more: its hooks that have not begun are skipped, which degrades nothing (spec 2.6).
     pub(super) fn on_host_closed(&mut self, now: At) {
-        if let Some(run) = &mut self.run {
-            run.host_closed = true;
-        } else {
+        if std::mem::replace(&mut self.host_closed, true) {
             return;
         }
-        for k in 0..self.hooks.len() {
-            let id = HookId(k as u32);
+        let Some(i) = self.current_phase() else { return };
+        for k in 0..self.rosters[i].hooks.len() {
+            let id = self.rosters[i].hooks[k];
             let hook = self.hook(id);
             if hook.spec.kind.lane != Lane::Host {
                 continue;
             }
+            let skipped = HookOutcome::Skipped(Skip::HostClosed);
             match hook.step {
+                Step::Waiting => {
+                    if let Some(run) = &mut self.run {
+                        run.waiting -= 1;
+                    }
+                    self.end_hook(id, skipped, None, false, now);
+                }
                 Step::Given => {
                     self.command(Command::Abandon(id));
-                    self.end_running(id, HookOutcome::Skipped(Skip::HostClosed), None, false, now);
-                    self.after_end(id, now);
+                    self.end_running(id, skipped, None, false, now);
                 }
-                Step::Begun => {
-                    self.expire_hook(id, now);
-                    self.after_end(id, now);
-                }
+                Step::Begun => self.expire_hook(id, now),
                 _ => {}
             }
         }
+        self.go_on(now);
     }
 }

@@ -12,15 +12,17 @@
 
 mod event;
 mod hook;
+mod names;
 mod outcome;
 mod phase;
 mod record;
 mod registry;
 mod repeat;
+mod reserve;
 mod timer;
 mod trigger;
 
-use std::collections::VecDeque;
+use std::collections::{BinaryHeap, VecDeque};
 use std::time::Duration;
 
 pub use event::{Command, Ending, Event, InFlightPoint};
@@ -31,7 +33,7 @@ pub use trigger::{Reason, ReasonKind};
 
 use crate::clock::At;
 use crate::config::{AnnounceDelay, NormalGrace, Repeat};
-use crate::plan::{Budget, Plan};
+use crate::plan::{Budget, Plan, Slot};
 use registry::Hook;
 use timer::Timers;
 
@@ -44,7 +46,7 @@ pub struct Settings {
     pub grace: Duration,
     /// Grace of host end and `stop()`.
     pub grace_normal: NormalGrace,
-    /// Kept back for the report; `None` computes it from each grace (spec 5.3).
+    /// Part of a signal's grace that was used before it, outside graceshut (spec 5.2).
     pub already_spent: Duration,
     /// Announce delay.
     pub announce_delay: AnnounceDelay,
@@ -70,8 +72,8 @@ enum Life {
 #[derive(Debug)]
 struct Run {
     t0: At,
-    /// B: what percentages are of, fixed when D first is.
-    b: Duration,
+    /// B: what percentages are of, fixed when D first is; `None` while there is no D.
+    b: Option<Duration>,
     margin: Duration,
     budget: Budget,
     /// The phase that runs, or the number of phases when all are over.
@@ -80,7 +82,7 @@ struct Run {
     begun: bool,
     /// Start of the running phase, for its budget (a re-base restarts it).
     start: At,
-    /// What the running phase was given.
+    /// P of spec 4.6: what the running phase was given, less after D moved closer.
     given: Duration,
     /// When the running phase has to be over.
     end: At,
@@ -96,7 +98,8 @@ struct Run {
     rebased: bool,
     /// A failure asks to jump to the next phase with a reserve.
     skip_to_reserved: bool,
-    host_closed: bool,
+    /// The shared word is 2.
+    drained: bool,
 }
 
 /// The state machine of one shutdown.
@@ -107,9 +110,14 @@ pub struct Engine {
     held_until: Option<At>,
     serving: bool,
     hooks: Vec<Hook>,
-    /// Hooks of each phase, in registration order.
-    members: Vec<Vec<HookId>>,
+    /// The hooks of each phase.
+    rosters: Vec<names::Roster>,
+    /// Hooks of the running phase that nothing keeps from starting, in the order they start.
+    ready: BinaryHeap<i64>,
+    host_closed: bool,
     run: Option<Run>,
+    /// Set aside for the run's budget.
+    slots: Vec<Slot>,
     triggers: trigger::Triggers,
     timers: Timers,
     commands: VecDeque<Command>,
@@ -130,35 +138,36 @@ impl Engine {
             held_until: held.then_some(At::NEVER),
             serving: false,
             hooks: Vec::new(),
-            members: vec![Vec::new(); phases],
+            rosters: std::iter::repeat_with(names::Roster::default).take(phases).collect(),
+            ready: BinaryHeap::new(),
+            host_closed: false,
             run: None,
-            triggers: trigger::Triggers::new(),
+            slots: vec![Slot { cap: Duration::ZERO, reserve: Duration::ZERO }; phases],
+            triggers: trigger::Triggers::default(),
             timers: Timers::new(),
             commands: VecDeque::with_capacity(64),
-            records: Vec::with_capacity(64 + 4 * phases),
+            records: Vec::with_capacity(Engine::records_for(phases, 0)),
             proposed_code: None,
             degraded: false,
             finish: None,
         }
     }
 
+    /// The most records a run leaves: what a hook can, what a phase can, triggers, moves of D, and a few of their own.
+    fn records_for(phases: usize, hooks: usize) -> usize {
+        16 + 3 * trigger::KEPT + 2 * phases + 8 * hooks
+    }
+
     /// Takes one event that happened, at the time `now`; never blocks.
     pub fn handle(&mut self, event: Event, now: At) {
         self.rebase_if_late(now);
+        // What was due before comes first, except for a hook that says it has ended: it needs no cancelling any more.
+        if !matches!(event, Event::Done(..)) {
+            self.expire(now);
+        }
         match event {
-            Event::Trigger {
-                reason,
-                at,
-                grace,
-                host_code,
-            } => self.on_trigger(reason, at, grace, host_code, now),
-            Event::Signal {
-                signo,
-                at,
-                sender,
-                self_sent,
-                grace,
-            } => self.on_signal(signo, at, sender, self_sent, grace, now),
+            Event::Trigger { reason, at, grace, host_code } => self.on_trigger(reason, at, grace, host_code, now),
+            Event::Signal { signo, at, sender, self_sent, grace } => self.on_signal(signo, at, sender, self_sent, grace, now),
             Event::Begun(id) => self.on_begun(id),
             Event::Done(id, ending, code) => self.on_done(id, ending, code, now),
             Event::HostClosed => self.on_host_closed(now),
@@ -209,7 +218,8 @@ impl Engine {
         self.run.as_ref().map(|r| r.budget.deadline)
     }
 
-    /// T0, the budget B at the trigger and the margin, once there is a shutdown.
+    /// T0 and the margin, once there is a shutdown. A later trigger with a shorter grace makes the margin smaller too:
+    /// to be read again with every [`Command::Deadline`].
     #[must_use]
     pub fn window(&self) -> Option<(At, Duration)> {
         self.run.as_ref().map(|r| (r.t0, r.margin))
@@ -231,15 +241,31 @@ impl Engine {
     #[must_use]
     pub fn current_phase(&self) -> Option<usize> {
         match (&self.run, self.life) {
-            (Some(r), Life::Stopping) if r.begun && r.phase < self.members.len() => Some(r.phase),
+            (Some(r), Life::Stopping) if r.begun && r.phase < self.rosters.len() => Some(r.phase),
             _ => None,
         }
+    }
+
+    /// When the phase that runs has to be over.
+    #[must_use]
+    pub fn phase_end(&self) -> Option<At> {
+        self.current_phase().and(self.run.as_ref()).map(|r| r.end)
     }
 
     /// The first reason, which every hook can read.
     #[must_use]
     pub fn reason(&self) -> Option<&Reason> {
-        self.triggers.first()
+        let first = self.triggers.first?;
+        match &self.records.get(first)?.what {
+            What::Trigger { reason, .. } => Some(reason),
+            _ => None,
+        }
+    }
+
+    /// How many triggers there were; the event list keeps the ones that led to something and the first of the others.
+    #[must_use]
+    pub fn triggers_seen(&self) -> usize {
+        self.triggers.seen
     }
 
     /// Tells that this process accepts connections (spec 4.2).
@@ -255,9 +281,7 @@ impl Engine {
     /// Sum of the reserves a re-base would leave, for the watchdog (spec 5.10).
     #[must_use]
     pub fn rebase_allowance(&self) -> Duration {
-        self.run
-            .as_ref()
-            .map_or(Duration::ZERO, |r| r.budget.rebased(r.phase, At(0)) - At(0))
+        self.run.as_ref().map_or(Duration::ZERO, |r| r.budget.rebased(r.phase, At(0)) - At(0))
     }
 
     fn record(&mut self, at: At, what: What) {

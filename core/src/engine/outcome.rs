@@ -76,6 +76,13 @@ impl HookOutcome {
         })
     }
 
+    /// True when its work was cut off, or never begun, by the clock: at D that makes the shutdown forced.
+    #[must_use]
+    pub(super) fn is_undone(self) -> bool {
+        use HookOutcome::{Abandoned, Killed, NotStarted, Skipped};
+        matches!(self, Abandoned | Killed | NotStarted(_) | Skipped(Skip::Deadline))
+    }
+
     /// True when a required hook with this outcome degrades the shutdown.
     #[must_use]
     pub fn degrades(self) -> bool {
@@ -143,25 +150,17 @@ pub(super) fn exit_plan(
         return plain(host_code.unwrap_or(1));
     }
     match outcome {
-        ShutdownOutcome::Forced => plain(
-            rules
-                .forced
-                .unwrap_or_else(|| forced_by.or(started_by).map_or(70, |signo| 128 + signo)),
-        ),
+        ShutdownOutcome::Forced => {
+            plain(rules.forced.unwrap_or_else(|| forced_by.or(started_by).map_or(70, |signo| 128 + signo)))
+        }
         ShutdownOutcome::Degraded => match host_code.unwrap_or(0) {
             0 => plain(rules.degraded.unwrap_or(1)),
             code => plain(code),
         },
         ShutdownOutcome::Clean => match (started_by, host_code) {
             (Some(_), Some(code)) if code != 0 => plain(code),
-            (Some(signo), _) if rules.exit == Exit::Reraise => ExitPlan {
-                code: 128 + signo,
-                die_by: Some(signo),
-            },
-            (Some(libc::SIGINT), _) if rules.clean.is_none() => ExitPlan {
-                code: 130,
-                die_by: Some(libc::SIGINT),
-            },
+            (Some(signo), _) if rules.exit == Exit::Reraise => ExitPlan { code: 128 + signo, die_by: Some(signo) },
+            (Some(libc::SIGINT), _) if rules.clean.is_none() => ExitPlan { code: 130, die_by: Some(libc::SIGINT) },
             (Some(_), _) => plain(rules.clean.unwrap_or(0)),
             (None, code) => plain(code.unwrap_or(0)),
         },

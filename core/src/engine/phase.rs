@@ -8,7 +8,7 @@ use super::timer::Timer;
 use super::trigger::ReasonKind;
 use super::{Engine, Life};
 use crate::clock::At;
-use crate::plan::{DRAIN, OnFailure, Order};
+use crate::plan::{ANNOUNCE, DRAIN, Order};
 
 impl Engine {
     /// Enters the first phase from the current position on that may run; finishes when there is none.
@@ -16,12 +16,12 @@ impl Engine {
         loop {
             let Some(run) = &self.run else { return };
             let i = run.phase;
-            if i >= self.members.len() {
+            if i >= self.rosters.len() {
                 return self.finish_plan(now, false);
             }
             self.pass_drain(i);
-            if self.is_cut_off(i) {
-                self.skip_phase(i, now);
+            if let Some(why) = self.is_cut_off(i) {
+                self.skip_phase(i, why, now);
             } else {
                 self.open_phase(i, now);
                 self.start_what_may(now);
@@ -37,50 +37,62 @@ impl Engine {
         }
     }
 
-    /// The shared word becomes 2 where `drain` begins, or would have begun (spec 9.1).
+    /// The shared word becomes 2 where `drain` begins, or would have begun (spec 9.1); with `drain` taken out of the plan,
+    /// after `announce`.
     fn pass_drain(&mut self, i: usize) {
-        let drain = self.settings.plan.index(DRAIN);
-        // With `drain` taken out of the plan, work is refused from the first phase that is not `announce`.
-        let here = drain.map_or_else(
-            || i == usize::from(self.settings.plan.index(crate::plan::ANNOUNCE) == Some(0)),
-            |d| d == i,
-        );
-        if here {
+        let plan = &self.settings.plan;
+        let from = plan.index(DRAIN).or_else(|| plan.index(ANNOUNCE).map(|a| a + 1)).unwrap_or(0);
+        let Some(run) = &mut self.run else { return };
+        if i >= from && !std::mem::replace(&mut run.drained, true) {
             self.command(Command::Word(2));
             self.command(Command::CountInFlight(InFlightPoint::DrainStart));
         }
     }
 
-    /// True when the plan is cut, or a failure jumps ahead, and phase `i` is one of those passed over.
-    pub(super) fn is_cut_off(&self, i: usize) -> bool {
-        let Some(run) = &self.run else { return false };
-        let reserve = |j: usize| self.slot_reserve(j);
-        if run.cut {
-            return reserve(i).is_zero();
+    /// Why phase `i` is passed over: the plan is cut, or a failure jumps ahead, to the next phase with a reserve.
+    fn is_cut_off(&self, i: usize) -> Option<Skip> {
+        let run = self.run.as_ref()?;
+        if self.has_reserve(i) {
+            return None;
         }
-        run.skip_to_reserved && reserve(i).is_zero() && (i..self.members.len()).any(|j| !reserve(j).is_zero())
+        if run.cut {
+            return Some(Skip::Expedited);
+        }
+        let jump = run.skip_to_reserved && (i + 1..self.rosters.len()).any(|j| self.has_reserve(j));
+        jump.then_some(Skip::Failure)
     }
 
-    fn slot_reserve(&self, i: usize) -> std::time::Duration {
-        self.run
-            .as_ref()
-            .and_then(|r| r.budget.slots.get(i))
-            .map_or(std::time::Duration::ZERO, |s| s.reserve)
+    /// True when a failure in the running phase is making it end (spec 6.2): never where no later phase has a reserve.
+    pub(super) fn jumps(&self) -> bool {
+        self.run.as_ref().is_some_and(|r| r.skip_to_reserved && (r.phase + 1..self.rosters.len()).any(|j| self.has_reserve(j)))
     }
 
-    fn skip_phase(&mut self, i: usize, now: At) {
-        let why = if self.run.as_ref().is_some_and(|r| r.cut) {
-            Skip::Expedited
-        } else {
-            Skip::Failure
-        };
+    pub(super) fn has_reserve(&self, i: usize) -> bool {
+        let slot = self.run.as_ref().and_then(|r| r.budget.slots.get(i));
+        slot.is_some_and(|s| !s.reserve.is_zero())
+    }
+
+    pub(super) fn is_serial(&self, i: usize) -> bool {
+        self.settings.plan.phases().get(i).is_some_and(|p| p.order == Order::Serial)
+    }
+
+    fn skip_phase(&mut self, i: usize, why: Skip, now: At) {
         self.record(now, What::PhaseSkip(i));
-        for k in 0..self.members[i].len() {
-            let id = self.members[i][k];
+        for k in 0..self.rosters[i].hooks.len() {
+            let id = self.rosters[i].hooks[k];
             if self.hook(id).step == Step::Registered {
                 self.end_hook(id, HookOutcome::Skipped(why), None, false, now);
             }
         }
+        self.count_after_drain(i);
+    }
+
+    fn close_phase(&mut self, i: usize, now: At) {
+        self.record(now, What::PhaseEnd(i));
+        self.count_after_drain(i);
+    }
+
+    fn count_after_drain(&mut self, i: usize) {
         if self.settings.plan.index(DRAIN) == Some(i) {
             self.command(Command::CountInFlight(InFlightPoint::DrainEnd));
         }
@@ -88,112 +100,59 @@ impl Engine {
 
     /// Fixes the budget of phase `i` (spec 5.1) and lines its hooks up.
     fn open_phase(&mut self, i: usize, now: At) {
-        self.refresh_reserves();
-        let closed = self.run.as_ref().is_some_and(|r| r.host_closed);
-        let mut waiting = 0;
-        for k in 0..self.members[i].len() {
-            let id = self.members[i][k];
-            if self.hook(id).step != Step::Registered {
-                continue;
-            }
-            if closed && self.hook(id).spec.kind.lane == Lane::Host {
-                self.end_hook(id, HookOutcome::Skipped(Skip::HostClosed), None, false, now);
-                continue;
-            }
-            self.hook_mut(id).step = Step::Waiting;
-            waiting += 1;
-        }
         let Some(run) = &mut self.run else { return };
         run.skip_to_reserved = false;
         run.start = now;
         run.end = run.budget.phase_end(i, now, now);
         run.given = run.end - now;
         run.running = 0;
-        run.waiting = waiting;
+        run.waiting = 0;
         let given = run.given;
         self.record(now, What::PhaseStart(i, given));
-        self.line_up(i, now);
-    }
-
-    /// A default reserve counts only while its phase has hooks (spec 4.1); looked at whenever a phase begins.
-    fn refresh_reserves(&mut self) {
-        for i in 0..self.members.len() {
-            let used = self.hooks_in(i) > 0;
-            let Some(run) = &mut self.run else { return };
-            let (Some(slot), Some(spec)) = (run.budget.slots.get_mut(i), self.settings.plan.phases().get(i)) else {
+        self.ready.clear();
+        let (mut waiting, mut chained) = (0, false);
+        for k in 0..self.rosters[i].hooks.len() {
+            let id = self.rosters[i].hooks[k];
+            let hook = self.hook(id);
+            if hook.step != Step::Registered {
                 continue;
-            };
-            if !used && !spec.reserve_explicit {
-                slot.reserve = std::time::Duration::ZERO;
-            } else if run.budget.deadline.is_never() {
-                slot.reserve = std::time::Duration::ZERO;
-            } else if slot.reserve.is_zero() {
-                slot.reserve = spec.reserve.resolve(Some(run.b)).min(slot.cap);
+            }
+            if self.host_closed && hook.spec.kind.lane == Lane::Host {
+                self.end_hook(id, HookOutcome::Skipped(Skip::HostClosed), None, false, now);
+                continue;
+            }
+            chained |= !hook.awaits.is_empty();
+            self.line_up(id);
+            waiting += 1;
+        }
+        if let Some(run) = &mut self.run {
+            run.waiting = waiting;
+        }
+        if chained {
+            self.measure_chains(i);
+        }
+        for k in 0..self.rosters[i].hooks.len() {
+            let id = self.rosters[i].hooks[k];
+            if self.hook(id).step == Step::Waiting {
+                self.wait_for_turn(id, now);
             }
         }
     }
 
-    /// Counts blockers and the longest chain through each hook that has or is an `after` (spec 4.4, 4.6).
-    fn line_up(&mut self, i: usize, now: At) {
-        if !self.members[i].iter().any(|id| !self.hook(*id).spec.after.is_empty()) {
-            return;
+    fn wait_for_turn(&mut self, id: HookId, now: At) {
+        if !self.count_blockers(id) {
+            self.record(now, What::UnknownAfter(id));
         }
-        for k in 0..self.members[i].len() {
-            let id = self.members[i][k];
-            for a in 0..self.hook(id).spec.after.len() {
-                let named = |e: &Engine, m: &HookId| e.hook(*m).is_live() && e.hook(*m).spec.name == e.hook(id).spec.after[a];
-                let (mut known, mut open) = (false, 0);
-                for m in &self.members[i] {
-                    if named(self, m) {
-                        known = true;
-                        open += u32::from(self.hook(*m).step != Step::Ended);
-                    }
-                }
-                self.hook_mut(id).blockers += open;
-                if !known {
-                    self.record(now, What::UnknownAfter(id));
-                }
-            }
-        }
-        self.measure_lines(i);
+        self.make_ready(id);
     }
 
-    /// Longest chain before and after each hook, by relaxation: no allocation, and chains are short.
-    fn measure_lines(&mut self, i: usize) {
-        let n = self.members[i].len();
-        for k in 0..n {
-            let id = self.members[i][k];
-            let hook = self.hook_mut(id);
-            (hook.line, hook.line_after) = (1, 0);
-        }
-        for _ in 0..n {
-            let mut changed = false;
-            for k in 0..n {
-                let id = self.members[i][k];
-                for m in 0..n {
-                    let earlier = self.members[i][m];
-                    let (late, early) = (self.hook(id), self.hook(earlier));
-                    if late.is_live() && early.is_live() && late.spec.after.contains(&early.spec.name) {
-                        let depth = early.line + 1;
-                        let below = late.line_after + 1;
-                        changed |= depth > late.line || below > early.line_after;
-                        self.hook_mut(id).line = depth.max(self.hook(id).line);
-                        self.hook_mut(earlier).line_after = below.max(self.hook(earlier).line_after);
-                    }
-                }
-            }
-            if !changed {
-                break;
-            }
-        }
-        for k in 0..n {
-            let id = self.members[i][k];
-            let hook = self.hook_mut(id);
-            hook.line = if hook.line + hook.line_after > 1 {
-                hook.line + hook.line_after
-            } else {
-                0
-            };
+    /// Queues a waiting hook that nothing blocks: in registration order, or the other way round in a serial phase.
+    pub(super) fn make_ready(&mut self, id: HookId) {
+        let serial = self.is_serial(self.hook(id).spec.phase);
+        let hook = self.hook_mut(id);
+        if hook.step == Step::Waiting && hook.blockers == 0 && !hook.queued {
+            hook.queued = true;
+            self.ready.push(if serial { i64::from(id.0) } else { -i64::from(id.0) });
         }
     }
 
@@ -201,84 +160,29 @@ impl Engine {
     /// one after another.
     pub(super) fn start_what_may(&mut self, now: At) {
         let Some(i) = self.current_phase() else { return };
-        if self.settings.plan.phases().get(i).is_some_and(|p| p.order == Order::Serial) {
-            while self.run.as_ref().is_some_and(|r| r.waiting > 0 && r.running == 0) {
-                let Some(&next) = self.members[i].iter().rev().find(|id| self.is_ready(**id)) else {
-                    return;
-                };
-                self.start_hook(next, now);
-                self.release_after(next);
+        let serial = self.is_serial(i);
+        loop {
+            if self.jumps() {
+                return self.skip_waiting(Skip::Failure, now);
             }
-            return;
-        }
-        let mut again = true;
-        while again && self.run.as_ref().is_some_and(|r| r.waiting > 0) {
-            again = false;
-            for k in 0..self.members[i].len() {
-                let id = self.members[i][k];
-                if self.is_ready(id) {
-                    self.start_hook(id, now);
-                    // A hook that was skipped for want of time may have freed one before it in the list.
-                    again |= self.release_after(id);
-                }
+            if serial && self.run.as_ref().is_some_and(|r| r.running > 0) {
+                return;
+            }
+            let Some(next) = self.ready.pop() else { return };
+            let id = HookId(next.unsigned_abs() as u32);
+            let hook = self.hook_mut(id);
+            hook.queued = false;
+            // It may have ended meanwhile, or a hook it waits for was registered late.
+            if hook.step == Step::Waiting && hook.blockers == 0 {
+                self.start_hook(id, now);
             }
         }
     }
 
-    fn is_ready(&self, id: HookId) -> bool {
-        let hook = self.hook(id);
-        hook.step == Step::Waiting && hook.blockers == 0
-    }
-
-    /// If `id` has ended, counts it off for the hooks that wait for its name; true when there was one.
-    fn release_after(&mut self, id: HookId) -> bool {
-        let ended = matches!(self.hook(id).step, Step::Ended | Step::Removed);
-        let i = self.hook(id).spec.phase;
-        if !ended || self.run.as_ref().is_none_or(|r| r.waiting == 0 || r.phase != i) {
-            return false;
-        }
-        let mut any = false;
-        for k in 0..self.members[i].len() {
-            let waiter = self.members[i][k];
-            let hook = self.hook(waiter);
-            if hook.step == Step::Waiting && hook.blockers > 0 && hook.spec.after.contains(&self.hook(id).spec.name) {
-                self.hook_mut(waiter).blockers -= 1;
-                any = true;
-            }
-        }
-        any
-    }
-
-    /// A hook has ended or was taken out: what waited for it may start.
-    pub(super) fn unblock_after(&mut self, id: HookId, now: At) {
-        if self.run.as_ref().is_some_and(|r| r.waiting > 0) {
-            self.release_after(id);
-            self.start_what_may(now);
-        }
-    }
-
-    /// After a hook of the running phase ended: its failure, its successors, the end of the phase.
-    pub(super) fn after_end(&mut self, id: HookId, now: At) {
-        self.note_failure(id);
-        self.unblock_after(id, now);
+    /// After hooks of the running phase ended: their successors, the end of the phase.
+    pub(super) fn go_on(&mut self, now: At) {
+        self.start_what_may(now);
         self.leave_phase_if_over(now);
-    }
-
-    fn note_failure(&mut self, id: HookId) {
-        let hook = self.hook(id);
-        let failed = self.outcome_of(id).is_some_and(HookOutcome::degrades) && !hook.spec.optional;
-        let jump = self
-            .settings
-            .plan
-            .phases()
-            .get(hook.spec.phase)
-            .is_some_and(|p| p.on_failure == OnFailure::SkipToReserved);
-        if failed
-            && jump
-            && let Some(run) = &mut self.run
-        {
-            run.skip_to_reserved = true;
-        }
     }
 
     /// A hook registered while its phase runs shares what is not kept for others (spec 8.2).
@@ -286,44 +190,54 @@ impl Engine {
         let Some(run) = &mut self.run else { return };
         let i = run.phase;
         run.waiting += 1;
-        self.hook_mut(id).step = Step::Waiting;
-        for k in 0..self.members[i].len() {
-            let other = self.members[i][k];
-            let open = other != id && matches!(self.hook(other).step, Step::Waiting | Step::Given | Step::Begun);
-            let waits = self.hook(id).spec.after.contains(&self.hook(other).spec.name);
-            if open && waits {
-                self.hook_mut(id).blockers += 1;
-            }
-            let awaited =
-                self.hook(other).step == Step::Waiting && self.hook(other).spec.after.contains(&self.hook(id).spec.name);
-            if other != id && awaited {
-                self.hook_mut(other).blockers += 1;
-            }
+        self.line_up(id);
+        if self.is_chained(id) {
+            self.measure_chains(i);
         }
-        if !self.hook(id).spec.after.is_empty() {
-            self.measure_lines(i);
-        }
+        self.wait_for_turn(id, now);
         self.start_what_may(now);
     }
 
-    /// The phase's end may have moved closer: follow it.
-    pub(super) fn tighten_phase(&mut self, now: At) {
+    /// The phase's end may have moved closer: follow it. It never moves away again, and its cap was counted at its start.
+    pub(super) fn follow_deadline(&mut self, now: At) {
+        let Some(run) = &self.run else { return };
+        let budget = &run.budget;
+        let end =
+            if run.cut { budget.cut_end(run.phase, run.start, now) } else { budget.latest_end(run.phase, run.start, now) };
+        self.end_phase_by(end, now);
+    }
+
+    /// A shutdown without D got one: the running phase's cap and share count from here.
+    pub(super) fn restart_phase(&mut self, now: At) {
+        let Some(i) = self.current_phase() else { return };
         let Some(run) = &mut self.run else { return };
-        if !run.begun || run.phase >= self.members.len() {
+        let end = run.budget.phase_end(i, now, now);
+        run.given = run.given.min(end - now);
+        self.end_phase_by(end, now);
+    }
+
+    pub(super) fn end_phase_by(&mut self, end: At, now: At) {
+        let Some(i) = self.current_phase() else { return };
+        let Some(run) = &mut self.run else { return };
+        if end >= run.end {
             return;
         }
-        run.end = run.end.min(run.budget.phase_end(run.phase, run.start, now));
-        self.retime_running(now);
+        run.end = end.max(now);
+        // Hooks of a line keep their P/2n, or an equal share of what is left where that is less.
+        run.given = run.given.min((run.end - now).saturating_mul(2));
+        for k in 0..self.rosters[i].hooks.len() {
+            self.retime_hook(self.rosters[i].hooks[k], now);
+        }
     }
 
     /// Spec 5.10: a reserved phase that ran when the process was held up gets its reserve again.
     pub(super) fn restart_phase_clock(&mut self, now: At) {
+        let Some(i) = self.current_phase() else { return };
         let Some(run) = &mut self.run else { return };
-        let i = run.phase;
         run.end = run.budget.phase_end(i, now, now);
         run.given = run.end - now;
-        for k in 0..self.members.get(i).map_or(0, Vec::len) {
-            let id = self.members[i][k];
+        for k in 0..self.rosters[i].hooks.len() {
+            let id = self.rosters[i].hooks[k];
             if self.hook(id).runs() {
                 self.restart_hook_clock(id, now);
             }
@@ -331,11 +245,13 @@ impl Engine {
     }
 
     pub(super) fn skip_waiting(&mut self, why: Skip, now: At) {
-        let Some(run) = &mut self.run else { return };
-        let i = run.phase;
-        run.waiting = 0;
-        for k in 0..self.members.get(i).map_or(0, Vec::len) {
-            let id = self.members[i][k];
+        let Some(i) = self.current_phase() else { return };
+        match &mut self.run {
+            Some(run) if run.waiting > 0 => run.waiting = 0,
+            _ => return,
+        }
+        for k in 0..self.rosters[i].hooks.len() {
+            let id = self.rosters[i].hooks[k];
             if self.hook(id).step == Step::Waiting {
                 self.end_hook(id, HookOutcome::Skipped(why), None, false, now);
             }
@@ -343,19 +259,17 @@ impl Engine {
     }
 
     pub(super) fn cancel_running(&mut self, now: At) {
-        let Some(run) = &self.run else { return };
-        let i = run.phase;
-        for k in 0..self.members.get(i).map_or(0, Vec::len) {
-            self.cancel_hook(self.members[i][k], now);
+        let Some(i) = self.current_phase() else { return };
+        for k in 0..self.rosters[i].hooks.len() {
+            self.cancel_hook(self.rosters[i].hooks[k], now);
         }
     }
 
     /// Every running hook of the phase is left, now.
     pub(super) fn expire_running(&mut self, now: At) {
-        let Some(run) = &self.run else { return };
-        let i = run.phase;
-        for k in 0..self.members.get(i).map_or(0, Vec::len) {
-            let id = self.members[i][k];
+        let Some(i) = self.current_phase() else { return };
+        for k in 0..self.rosters[i].hooks.len() {
+            let id = self.rosters[i].hooks[k];
             if self.hook(id).runs() {
                 self.expire_hook(id, now);
             }
@@ -373,60 +287,49 @@ impl Engine {
     }
 
     pub(super) fn leave_phase_if_over(&mut self, now: At) {
-        let Some(run) = &mut self.run else { return };
-        if self.life != Life::Stopping || !run.begun || run.running > 0 {
-            return;
+        let Some(i) = self.current_phase() else { return };
+        match &mut self.run {
+            Some(run) if run.running == 0 && run.waiting == 0 => run.phase += 1,
+            _ => return,
         }
-        let i = run.phase;
-        if run.skip_to_reserved && run.waiting > 0 {
-            self.skip_waiting(Skip::Failure, now);
-        }
-        let Some(run) = &mut self.run else { return };
-        if run.waiting > 0 || i >= self.members.len() {
-            return;
-        }
-        run.phase += 1;
         self.close_phase(i, now);
         self.enter_phase(now);
     }
 
-    fn close_phase(&mut self, i: usize, now: At) {
-        self.record(now, What::PhaseEnd(i));
-        if self.settings.plan.index(DRAIN) == Some(i) {
-            self.command(Command::CountInFlight(InFlightPoint::DrainEnd));
-        }
-    }
-
-    /// Closes what is still open: a third signal, or D with work undone.
-    pub(super) fn close_plan(&mut self, now: At, at_once: bool) {
-        let why = if at_once { Skip::Expedited } else { Skip::Deadline };
-        self.skip_waiting(why, now);
-        self.expire_running(now);
-        let Some(run) = &self.run else { return };
-        let i = run.phase;
-        if i < self.members.len() {
+    /// Closes what is still open, at once: a third signal.
+    pub(super) fn close_plan(&mut self, now: At) {
+        let mut next = 0;
+        if let Some(i) = self.current_phase() {
+            self.skip_waiting(Skip::Expedited, now);
+            self.expire_running(now);
             self.close_phase(i, now);
+            next = i + 1;
         }
-        for j in i + 1..self.members.len() {
-            self.skip_phase(j, now);
+        for j in next..self.rosters.len() {
+            self.pass_drain(j);
+            self.skip_phase(j, Skip::Expedited, now);
         }
         if let Some(run) = &mut self.run {
-            run.phase = self.members.len();
+            (run.begun, run.phase) = (true, self.rosters.len());
         }
-        self.finish_plan(now, at_once);
+        self.held_until = None;
+        self.finish_plan(now, true);
     }
 
     fn finish_plan(&mut self, now: At, at_once: bool) {
+        self.pass_drain(self.rosters.len());
         let Some(run) = &self.run else { return };
         let outcome = match (run.forced, self.degraded) {
             (true, _) => ShutdownOutcome::Forced,
             (false, true) => ShutdownOutcome::Degraded,
             (false, false) => ShutdownOutcome::Clean,
         };
-        let reason = self.triggers.first();
-        let kind = reason.map_or(ReasonKind::Stop, |r| r.kind);
-        let started_by = reason.and_then(|r| r.signo);
-        let code = self.proposed_code.or(self.triggers.host_code);
+        let (kind, started_by) = self.reason().map_or((ReasonKind::Stop, None), |r| (r.kind, r.signo));
+        // An uncaught error keeps the host's own status, whatever a hook's exit call proposes.
+        let code = match kind {
+            ReasonKind::Uncaught => self.triggers.first_code,
+            _ => self.proposed_code.or(self.triggers.host_code),
+        };
         let exit = exit_plan(self.settings.exit, outcome, kind, started_by, run.forced_by, code);
         self.life = Life::Finished;
         self.finish = Some((outcome, exit));

@@ -52,64 +52,24 @@ pub enum Pause {
 
 impl Kind {
     /// A function of the process itself that needs no host.
-    pub const NATIVE: Kind = Kind {
-        label: "function",
-        lane: Lane::Native,
-        killable: false,
-        pause: None,
-    };
+    pub const NATIVE: Kind = Kind { label: "function", lane: Lane::Native, killable: false, pause: None };
     /// A function that runs inside the host.
-    pub const HOST: Kind = Kind {
-        label: "function",
-        lane: Lane::Host,
-        killable: false,
-        pause: None,
-    };
+    pub const HOST: Kind = Kind { label: "function", lane: Lane::Host, killable: false, pause: None };
     /// A command.
-    pub const EXEC: Kind = Kind {
-        label: "exec",
-        lane: Lane::Native,
-        killable: true,
-        pause: None,
-    };
+    pub const EXEC: Kind = Kind { label: "exec", lane: Lane::Native, killable: true, pause: None };
     /// One HTTP request.
-    pub const HTTP: Kind = Kind {
-        label: "http",
-        lane: Lane::Native,
-        killable: false,
-        pause: None,
-    };
+    pub const HTTP: Kind = Kind { label: "http", lane: Lane::Native, killable: false, pause: None };
     /// A signal to another process.
-    pub const SIGNAL: Kind = Kind {
-        label: "signal",
-        lane: Lane::Native,
-        killable: false,
-        pause: None,
-    };
+    pub const SIGNAL: Kind = Kind { label: "signal", lane: Lane::Native, killable: false, pause: None };
     /// The wait for work in flight.
-    pub const INFLIGHT: Kind = Kind {
-        label: "inflight",
-        lane: Lane::Engine,
-        killable: false,
-        pause: None,
-    };
+    pub const INFLIGHT: Kind = Kind { label: "inflight", lane: Lane::Engine, killable: false, pause: None };
     /// The announce delay.
-    pub const ANNOUNCE: Kind = Kind {
-        label: "delay",
-        lane: Lane::Engine,
-        killable: false,
-        pause: Some(Pause::Announce),
-    };
+    pub const ANNOUNCE: Kind = Kind { label: "delay", lane: Lane::Engine, killable: false, pause: Some(Pause::Announce) };
 
     /// A pause of `d`.
     #[must_use]
     pub const fn delay(d: Duration) -> Kind {
-        Kind {
-            label: "delay",
-            lane: Lane::Engine,
-            killable: false,
-            pause: Some(Pause::Fixed(d)),
-        }
+        Kind { label: "delay", lane: Lane::Engine, killable: false, pause: Some(Pause::Fixed(d)) }
     }
 }
 
@@ -164,19 +124,24 @@ pub(super) struct Hook {
     pub(super) cancelled: bool,
     /// Abandoned, and its body has not returned yet.
     pub(super) still_running: bool,
-    /// Hooks named in `after` that have not ended.
+    /// Its own name and the names it waits for, in the roster of its phase.
+    pub(super) name: u32,
+    pub(super) awaits: Box<[u32]>,
+    /// How many of those names still have a hook that has not ended.
     pub(super) blockers: u32,
-    /// Hooks on the longest chain through this one, and how many of them come after it (spec 4.6).
-    pub(super) line: u32,
-    pub(super) line_after: u32,
+    /// It stands in the engine's queue of ready hooks.
+    pub(super) queued: bool,
     pub(super) extends: u8,
     pub(super) outcome: Option<HookOutcome>,
 }
 
 impl Hook {
-    fn new(spec: HookSpec) -> Hook {
+    fn new(spec: HookSpec, name: u32, awaits: Box<[u32]>) -> Hook {
         Hook {
             spec,
+            name,
+            awaits,
+            queued: false,
             step: Step::Registered,
             start: At(0),
             soft: At::NEVER,
@@ -184,8 +149,6 @@ impl Hook {
             cancelled: false,
             still_running: false,
             blockers: 0,
-            line: 0,
-            line_after: 0,
             extends: 0,
             outcome: None,
         }
@@ -193,6 +156,11 @@ impl Hook {
 
     pub(super) fn runs(&self) -> bool {
         matches!(self.step, Step::Given | Step::Begun)
+    }
+
+    /// It takes part in the phase that runs and has not ended.
+    pub(super) fn is_open(&self) -> bool {
+        matches!(self.step, Step::Waiting | Step::Given | Step::Begun)
     }
 
     pub(super) fn is_live(&self) -> bool {
@@ -204,26 +172,17 @@ impl Engine {
     /// Registers a hook (spec 8.1, 8.2) and sets aside what its run will need.
     ///
     /// # Errors
-    /// [`ErrorKind::TooLate`] for a phase that is over, [`ErrorKind::Cycle`] for an `after` that closes a circle.
+    /// [`ErrorKind::UnknownPhase`] for a phase the plan does not have, [`ErrorKind::TooLate`] for one that is over,
+    /// [`ErrorKind::Cycle`] for an `after` that closes a circle.
     pub fn register(&mut self, spec: HookSpec, now: At) -> Result<HookId, Error> {
-        let current = self.current_phase();
-        let phase_name = |e: &Engine| {
-            e.settings
-                .plan
-                .phases()
-                .get(spec.phase)
-                .map_or_else(String::new, |p| p.name.clone())
+        let Some(phase) = self.settings.plan.phases().get(spec.phase) else {
+            let message = format!("hook \"{}\": the plan has no phase number {}", spec.name, spec.phase);
+            return Err(Error::new(ErrorKind::UnknownPhase, message));
         };
-        let over = match (self.life, &self.run) {
-            (Life::Finished, _) => true,
-            (Life::Stopping, Some(run)) => spec.phase < run.phase || (run.cut && self.is_cut_off(spec.phase)),
-            _ => false,
-        };
-        if over {
+        if self.is_over(spec.phase) {
             let message = format!(
                 "hook \"{}\": phase \"{}\" is already over; register it in a later phase, or before the shutdown",
-                spec.name,
-                phase_name(self)
+                spec.name, phase.name
             );
             return Err(Error::new(ErrorKind::TooLate, message));
         }
@@ -233,44 +192,44 @@ impl Engine {
         }
         let id = HookId(u32::try_from(self.hooks.len()).map_err(|_| Error::new(ErrorKind::BadValue, "too many hooks"))?);
         let phase = spec.phase;
+        let (name, awaits) = self.rosters[phase].enter(id, &spec);
+        self.hooks.push(Hook::new(spec, name, awaits));
         self.set_aside();
-        self.hooks.push(Hook::new(spec));
-        self.members[phase].push(id);
-        if current == Some(phase) {
+        if self.current_phase() == Some(phase) {
             self.join_running_phase(id, now);
+        } else {
+            self.claim_reserve(phase, now);
         }
         Ok(id)
     }
 
-    fn set_aside(&mut self) {
-        let hooks = self.hooks.len() + 1;
-        self.timers.reserve_for_hook(hooks);
-        grow(&mut self.records, 128 + 8 * hooks);
-        let commands = 64 + 4 * hooks;
-        if self.commands.capacity() < commands {
-            self.commands
-                .reserve(commands.max(2 * self.commands.capacity()) - self.commands.len());
+    /// True when no hook of phase `i` can run any more: it is over, it was cut off, or a failure is making it end.
+    fn is_over(&self, i: usize) -> bool {
+        match (self.life, &self.run) {
+            (Life::Finished, _) => true,
+            (Life::Stopping, Some(run)) => {
+                i < run.phase || (run.cut && !self.has_reserve(i)) || (self.current_phase() == Some(i) && self.jumps())
+            }
+            _ => false,
         }
     }
 
-    /// True when `spec.after` leads back to a hook of its own name: walks names, since a name stands for all its hooks.
-    fn closes_circle(&self, spec: &HookSpec) -> Option<String> {
-        let same_phase = |h: &&Hook| h.spec.phase == spec.phase && h.is_live();
-        for first in &spec.after {
-            let mut todo = vec![first.as_str()];
-            let mut seen: Vec<&str> = Vec::new();
-            while let Some(name) = todo.pop() {
-                if name == spec.name {
-                    return Some(first.clone());
-                }
-                if !seen.contains(&name) {
-                    seen.push(name);
-                    let named = self.hooks.iter().filter(same_phase).filter(|h| h.spec.name == name);
-                    todo.extend(named.flat_map(|h| h.spec.after.iter().map(String::as_str)));
-                }
-            }
+    fn set_aside(&mut self) {
+        let hooks = self.hooks.len();
+        self.timers.reserve_for_hooks(hooks);
+        let records = Engine::records_for(self.rosters.len(), hooks);
+        let (len, capacity) = (self.records.len(), self.records.capacity());
+        if capacity < records {
+            self.records.reserve(records.max(2 * capacity) - len);
         }
-        None
+        let (commands, capacity) = (64 + 4 * hooks, self.commands.capacity());
+        if capacity < commands {
+            self.commands.reserve(commands.max(2 * capacity) - self.commands.len());
+        }
+        let capacity = self.ready.capacity();
+        if capacity < hooks {
+            self.ready.reserve(hooks.max(2 * capacity) - self.ready.len());
+        }
     }
 
     /// Takes a hook out (spec 8.1).
@@ -278,23 +237,23 @@ impl Engine {
         let Some(hook) = self.hooks.get_mut(id.index()) else {
             return Removal::Done;
         };
-        match hook.step {
-            Step::Registered => {
-                hook.step = Step::Removed;
-                Removal::Removed
-            }
-            Step::Waiting => {
-                hook.step = Step::Removed;
-                if let Some(run) = &mut self.run {
-                    run.waiting -= 1;
-                }
-                self.unblock_after(id, now);
-                self.leave_phase_if_over(now);
-                Removal::Removed
-            }
-            Step::Given | Step::Begun => Removal::Running,
-            Step::Removed | Step::Ended => Removal::Done,
+        let (phase, name, step) = (hook.spec.phase, hook.name, hook.step);
+        match step {
+            Step::Registered | Step::Waiting => hook.step = Step::Removed,
+            Step::Given | Step::Begun => return Removal::Running,
+            Step::Removed | Step::Ended => return Removal::Done,
         }
+        self.rosters[phase].strike(name);
+        if step == Step::Waiting {
+            if let Some(run) = &mut self.run {
+                run.waiting -= 1;
+            }
+            self.count_off(id);
+            self.go_on(now);
+        } else {
+            self.refresh_reserve(phase);
+        }
+        Removal::Removed
     }
 
     /// What was registered, for reports.
@@ -311,15 +270,25 @@ impl Engine {
     /// How many hooks phase `i` has.
     #[must_use]
     pub fn hooks_in(&self, i: usize) -> usize {
-        self.members
-            .get(i)
-            .map_or(0, |m| m.iter().filter(|id| self.hook(**id).is_live()).count())
+        self.rosters.get(i).map_or(0, |r| r.live)
+    }
+
+    /// True from the moment the body of a running hook began.
+    #[must_use]
+    pub fn has_begun(&self, id: HookId) -> bool {
+        self.hooks.get(id.index()).is_some_and(|h| h.step == Step::Begun)
     }
 
     /// A running hook's hard deadline; `None` when it does not run.
     #[must_use]
     pub fn hard_deadline(&self, id: HookId) -> Option<At> {
         self.hooks.get(id.index()).filter(|h| h.runs()).map(|h| h.hard)
+    }
+
+    /// A running hook's soft deadline: when its context is, or was, cancelled; [`At::NEVER`] for a pause.
+    #[must_use]
+    pub fn soft_deadline(&self, id: HookId) -> Option<At> {
+        self.hooks.get(id.index()).filter(|h| h.runs()).map(|h| h.soft)
     }
 
     /// How a hook ended, if it did.
@@ -331,11 +300,7 @@ impl Engine {
     /// Names of the abandoned hooks that still run (spec 5.7).
     #[must_use]
     pub fn still_running(&self) -> Vec<String> {
-        self.hooks
-            .iter()
-            .filter(|h| h.still_running)
-            .map(|h| h.spec.name.clone())
-            .collect()
+        self.hooks.iter().filter(|h| h.still_running).map(|h| h.spec.name.clone()).collect()
     }
 
     /// True when an abandoned hook of the native lane still runs (spec 6.5: no static destructors then).
@@ -350,11 +315,5 @@ impl Engine {
 
     pub(super) fn hook_mut(&mut self, id: HookId) -> &mut Hook {
         &mut self.hooks[id.index()]
-    }
-}
-
-fn grow<T>(v: &mut Vec<T>, want: usize) {
-    if v.capacity() < want {
-        v.reserve(want.max(2 * v.capacity()) - v.len());
     }
 }

@@ -12,8 +12,6 @@ use crate::config::Repeat;
 
 /// Within this time of the last accepted signal another one is a duplicate.
 const DUPLICATE: Duration = Duration::from_millis(500);
-/// A running phase without reserve is left this long after an expedite.
-const LEAVE_AFTER: Duration = Duration::from_millis(100);
 
 /// The accepted stop signals.
 #[derive(Clone, Copy, Debug, Default)]
@@ -41,20 +39,18 @@ impl Engine {
         if stopping && signals.accepted > 0 && self.settings.repeat == Repeat::Orchestrated && signo == libc::SIGTERM {
             return self.record_trigger(at, reason, TriggerAction::Ignored);
         }
-        self.triggers.signals = Signals {
-            accepted: signals.accepted + 1,
-            last: at,
-        };
+        self.triggers.signals = Signals { accepted: signals.accepted + 1, last: at };
         let leave_at = if self.settings.repeat == Repeat::Interactive { 2 } else { 3 };
         match signals.accepted + 1 {
             1 => {
                 let grace = grace.unwrap_or(self.settings.grace);
-                self.accept(reason, at, Some(grace), TriggerAction::Recorded, now);
+                self.accept(reason, at, Some(grace), now);
             }
             n if n >= leave_at => {
                 self.record_trigger(at, reason, TriggerAction::Left);
                 self.leave(signo, now);
             }
+            _ if self.life == Life::Finished => self.record_trigger(at, reason, TriggerAction::Recorded),
             _ => {
                 self.record_trigger(at, reason, TriggerAction::Expedited);
                 self.expedite(signo, now);
@@ -65,85 +61,84 @@ impl Engine {
     /// Spec 7.2: only what is reserved still runs.
     fn expedite(&mut self, signo: i32, now: At) {
         let Some(run) = &mut self.run else { return };
-        if self.life != Life::Stopping {
-            return;
-        }
         run.cut = true;
         run.forced = true;
         run.forced_by = Some(signo);
         let deadline = run.budget.expedited(run.phase, run.start, now);
-        self.move_deadline(deadline, now);
-        // A plan that is still held has nothing to wait for any more.
-        self.held_until = None;
-        self.begin_if_due(now);
-        let Some(run) = &mut self.run else { return };
-        let own = run.budget.slots.get(run.phase).map_or(Duration::ZERO, |s| s.reserve);
-        if own.is_zero() {
-            run.end = run.end.min(now.plus(LEAVE_AFTER)).min(deadline);
+        if deadline < run.budget.deadline {
+            self.move_deadline(deadline, now);
+        }
+        if self.current_phase().is_none() {
+            // A plan that is still held has nothing to wait for any more.
+            self.held_until = None;
+            return self.begin_if_due(now);
+        }
+        if self.run.as_ref().is_some_and(|r| r.budget.reserve_left(r.phase, r.start, now).is_zero()) {
             self.skip_waiting(Skip::Expedited, now);
             self.cancel_running(now);
-            self.tighten_phase(now);
-        } else {
-            let left = run.budget.reserve_left(run.phase, run.start, now);
-            run.end = run.end.min(now.plus(left));
-            self.tighten_phase(now);
         }
-        self.leave_phase_if_over(now);
+        self.follow_deadline(now);
+        self.go_on(now);
     }
 
     /// Third signal: close the plan and leave.
     fn leave(&mut self, signo: i32, now: At) {
         let Some(run) = &mut self.run else { return };
-        if self.life != Life::Stopping {
-            return self.command_leave_again(signo);
+        if self.life == Life::Finished {
+            return self.leave_again();
         }
+        run.cut = true;
         run.forced = true;
         run.forced_by = Some(signo);
-        run.begun = true;
-        self.close_plan(now, true);
+        self.close_plan(now);
     }
 
     /// The plan is over but the host hangs in its finalisers: leave now, with the code already decided (spec 6.3).
-    fn command_leave_again(&mut self, _signo: i32) {
+    fn leave_again(&mut self) {
         if let Some((outcome, exit)) = self.finish {
-            self.command(Command::Finish {
-                outcome,
-                exit,
-                at_once: true,
-            });
+            self.command(Command::Finish { outcome, exit, at_once: true });
         }
     }
 
-    /// Spec 5.10: found to be called much later than asked for (SIGSTOP, freezer, suspend), D is set once more.
+    /// How late means that the whole process was held up (spec 5.10).
+    pub(super) fn late_limit(&self) -> Duration {
+        Duration::from_secs(1).max(self.run.as_ref().map_or(Duration::ZERO, |r| r.margin))
+    }
+
+    /// Spec 5.10: found to be called much later than asked for (SIGSTOP, freezer, suspend).
     pub(super) fn rebase_if_late(&mut self, now: At) {
         let due = self.next_deadline();
-        let Some(run) = &mut self.run else { return };
-        let late = now - due;
-        if due.is_never()
-            || run.rebased
-            || !run.begun
-            || self.life != Life::Stopping
-            || late <= Duration::from_secs(1).max(run.margin)
-        {
+        let Some(run) = &self.run else { return };
+        // Without a D there is nothing to re-base: nobody waits outside.
+        if run.rebased || self.life != Life::Stopping || run.budget.deadline.is_never() || now - due <= self.late_limit() {
             return;
         }
+        self.rebase(now - due, now);
+    }
+
+    /// Sets D once more; phases without a reserve are skipped, one that runs on its reserve gets it again.
+    pub(super) fn rebase(&mut self, late: Duration, now: At) {
+        let Some(run) = &mut self.run else { return };
         run.rebased = true;
         run.cut = true;
         run.forced = true;
         run.start = now;
-        let own = run.budget.slots.get(run.phase).map_or(Duration::ZERO, |s| s.reserve);
         let deadline = run.budget.rebased(run.phase, now);
         self.record(now, What::Rebased(late));
         self.move_deadline(deadline, now);
-        if let Some(run) = &mut self.run {
-            run.end = now;
-        }
-        if own.is_zero() {
+        let Some(i) = self.current_phase() else {
+            self.held_until = None;
+            return self.begin_if_due(now);
+        };
+        if self.has_reserve(i) {
+            self.restart_phase_clock(now);
+        } else {
+            if let Some(run) = &mut self.run {
+                run.end = now;
+            }
             self.skip_waiting(Skip::Expedited, now);
             self.expire_running(now);
-        } else {
-            self.restart_phase_clock(now);
         }
-        self.leave_phase_if_over(now);
+        self.go_on(now);
     }
 }

@@ -22,16 +22,14 @@ pub(super) struct Timers {
 
 impl Timers {
     pub(super) fn new() -> Timers {
-        Timers {
-            heap: BinaryHeap::with_capacity(8),
-        }
+        Timers { heap: BinaryHeap::with_capacity(8) }
     }
 
-    /// Sets room aside for one hook: soft, hard, and one retiming of each.
-    pub(super) fn reserve_for_hook(&mut self, hooks: usize) {
-        let want = 8 + 4 * hooks;
-        if self.heap.capacity() < want {
-            self.heap.reserve(want.max(2 * self.heap.capacity()) - self.heap.len());
+    /// Sets room aside for all hooks: soft, hard, and one retiming of each.
+    pub(super) fn reserve_for_hooks(&mut self, hooks: usize) {
+        let (want, capacity) = (8 + 4 * hooks, self.heap.capacity());
+        if capacity < want {
+            self.heap.reserve(want.max(2 * capacity) - self.heap.len());
         }
     }
 
@@ -46,23 +44,23 @@ impl Timers {
     }
 
     pub(super) fn pop_due(&mut self, now: At) -> Option<Timer> {
-        if self.next() <= now {
-            self.heap.pop().map(|Reverse((_, timer))| timer)
-        } else {
-            None
-        }
+        if self.next() <= now { self.heap.pop().map(|Reverse((_, timer))| timer) } else { None }
     }
 
     pub(super) fn clear(&mut self) {
         self.heap.clear();
     }
 
-    /// Keeps what still counts, so that retimings cannot outgrow what was set aside.
+    /// Keeps what still counts, once, so that retimings cannot outgrow what was set aside.
     pub(super) fn compact(&mut self, mut counts: impl FnMut(At, Timer) -> bool) {
-        self.heap.retain(|Reverse((at, timer))| counts(*at, *timer));
+        let mut all = std::mem::take(&mut self.heap).into_vec();
+        all.retain(|Reverse((at, timer))| counts(*at, *timer));
+        all.sort_unstable();
+        all.dedup();
+        self.heap = BinaryHeap::from(all);
     }
 
-    /// True when a soft and a hard deadline more would have to allocate.
+    /// True when two timers more would have to allocate.
     pub(super) fn lacks_room(&self) -> bool {
         self.heap.len() + 2 > self.heap.capacity()
     }

@@ -16,7 +16,7 @@ const HOLD_LIMIT: Duration = Duration::from_secs(1);
 /// `announce_delay = "auto"` on Kubernetes.
 const AUTO_DELAY: Duration = Duration::from_secs(5);
 /// Triggers kept in full; more are counted. Set aside at install.
-const KEPT: usize = 32;
+pub(super) const KEPT: usize = 32;
 
 /// The kinds of triggers (spec 2.3).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -61,52 +61,36 @@ impl Reason {
     /// A reason of `kind` with its message.
     #[must_use]
     pub fn new(kind: ReasonKind, message: Option<String>) -> Reason {
-        Reason {
-            kind,
-            signo: None,
-            sender: None,
-            message,
-        }
+        Reason { kind, signo: None, sender: None, message }
     }
 
     /// A caught signal.
     #[must_use]
     pub fn signal(signo: i32, sender: Option<(i32, u32)>) -> Reason {
-        Reason {
-            kind: ReasonKind::Signal,
-            signo: Some(signo),
-            sender,
-            message: None,
-        }
+        Reason { kind: ReasonKind::Signal, signo: Some(signo), sender, message: None }
     }
 }
 
 /// What the engine keeps of the triggers.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Triggers {
-    first: Option<Reason>,
-    seen: usize,
+    /// Where the first one is in the event list.
+    pub(super) first: Option<usize>,
+    pub(super) seen: usize,
+    /// Kept of those that led to nothing, and moves of D.
+    idle: usize,
+    moves: usize,
     pub(super) signals: Signals,
+    /// The host's own status: of the first trigger, and of whichever had one first.
+    pub(super) first_code: Option<i32>,
     pub(super) host_code: Option<i32>,
-}
-
-impl Triggers {
-    pub(super) fn new() -> Triggers {
-        Triggers {
-            first: None,
-            seen: 0,
-            signals: Signals::default(),
-            host_code: None,
-        }
-    }
-
-    pub(super) fn first(&self) -> Option<&Reason> {
-        self.first.as_ref()
-    }
 }
 
 impl Engine {
     pub(super) fn on_trigger(&mut self, reason: Reason, at: At, grace: Option<Duration>, host_code: Option<i32>, now: At) {
+        if self.life == Life::Armed {
+            self.triggers.first_code = host_code;
+        }
         if self.triggers.host_code.is_none() {
             self.triggers.host_code = host_code;
         }
@@ -115,53 +99,54 @@ impl Engine {
             (None, NormalGrace::SameAsGrace) => Some(self.settings.grace),
             (None, NormalGrace::Unlimited) => None,
         };
-        self.accept(reason, at, grace, TriggerAction::Recorded, now);
+        self.accept(reason, at, grace, now);
     }
 
     /// The first trigger starts the shutdown; a later one may shorten D, never lengthen it.
-    pub(super) fn accept(&mut self, reason: Reason, at: At, grace: Option<Duration>, later: TriggerAction, now: At) {
+    pub(super) fn accept(&mut self, reason: Reason, at: At, grace: Option<Duration>, now: At) {
+        // `already_spent` counts against what waits outside, so only where something does: a signal (spec 5.2, 2.7).
+        let outside = reason.kind == ReasonKind::Signal;
+        let spent = if outside { self.settings.already_spent } else { Duration::ZERO };
+        let margin = margin_of(grace.unwrap_or(self.settings.grace));
+        let budget = grace.map(|g| g.saturating_sub(spent).saturating_sub(margin));
         match self.life {
-            Life::Armed => self.begin(reason, at, grace, now),
+            Life::Armed => {
+                self.begin(reason, at, (grace, margin, budget), now);
+            }
             Life::Stopping => {
-                self.record_trigger(at, reason, later);
-                if let Some(grace) = grace {
-                    self.shorten(at.plus(grace).minus(margin_of(grace)), grace, now);
+                self.record_trigger(at, reason, TriggerAction::Recorded);
+                if let Some(budget) = budget {
+                    self.shorten(at, budget, margin, now);
                 }
             }
-            Life::Finished => self.record_trigger(at, reason, later),
+            Life::Finished => self.record_trigger(at, reason, TriggerAction::Recorded),
         }
     }
 
     pub(super) fn record_trigger(&mut self, at: At, reason: Reason, action: TriggerAction) {
         self.triggers.seen += 1;
-        if self.triggers.seen <= KEPT {
-            self.record(at, What::Trigger { reason, action });
+        let acts = matches!(action, TriggerAction::Started | TriggerAction::Expedited | TriggerAction::Left);
+        if !acts || self.life == Life::Finished {
+            self.triggers.idle += 1;
+            if self.triggers.idle > KEPT {
+                return;
+            }
         }
+        self.record(at, What::Trigger { reason, action });
     }
 
-    fn begin(&mut self, reason: Reason, at: At, grace: Option<Duration>, now: At) {
+    fn begin(&mut self, reason: Reason, at: At, window: (Option<Duration>, Duration, Option<Duration>), now: At) {
+        let (grace, margin, budget) = window;
         self.life = Life::Stopping;
-        self.triggers.first = Some(reason.clone());
+        self.triggers.first = Some(self.records.len());
         self.record_trigger(at, reason, TriggerAction::Started);
-        // `already_spent` counts against what waits outside, so only where something does: a signal (spec 5.2, 2.7).
-        let outside = self.triggers.first().is_some_and(|r| r.kind == ReasonKind::Signal);
-        let spent = if outside {
-            self.settings.already_spent
-        } else {
-            Duration::ZERO
-        };
-        let margin = margin_of(grace.unwrap_or(self.settings.grace));
-        let budget = grace.map(|g| g.saturating_sub(spent).saturating_sub(margin));
         let deadline = budget.map_or(At::NEVER, |b| at.plus(b));
         self.record(now, What::Budgeted { grace, margin, budget });
         self.run = Some(Run {
             t0: at,
-            b: budget.unwrap_or(Duration::ZERO),
+            b: budget,
             margin,
-            budget: Budget {
-                deadline,
-                slots: self.settings.plan.slots(budget, |_| true),
-            },
+            budget: Budget { deadline, slots: std::mem::take(&mut self.slots) },
             phase: 0,
             begun: false,
             start: now,
@@ -174,16 +159,32 @@ impl Engine {
             forced_by: None,
             rebased: false,
             skip_to_reserved: false,
-            host_closed: false,
+            drained: false,
         });
+        self.fill_slots();
         self.command(Command::Word(1));
         self.command(Command::Deadline(deadline));
-        if self.held_until.is_some() {
-            let until = at.plus(HOLD_LIMIT);
-            self.held_until = Some(until);
-            self.timers.push(until, Timer::Hold);
+        if now >= deadline && now - at > self.late_limit() {
+            // Heard of only now, with nothing left: the process was held up meanwhile (spec 5.10).
+            return self.rebase(now - at, now);
         }
+        self.hold();
         self.begin_if_due(now);
+    }
+
+    /// Until when a held install keeps the first phase back: 1 s at most, and neither a later phase's reserve nor more
+    /// than a quarter of what there is.
+    fn hold(&mut self) {
+        let (Some(_), Some(run)) = (self.held_until, &self.run) else { return };
+        let mut until = run.t0.plus(HOLD_LIMIT);
+        if !run.budget.deadline.is_never() {
+            let reserves = run.budget.slots.iter().fold(Duration::ZERO, |sum, s| sum.saturating_add(s.reserve));
+            let quarter = run.t0.plus((run.budget.deadline - run.t0) / 4);
+            until = until.min(quarter).min(run.budget.deadline.minus(reserves));
+        }
+        self.held_until = Some(until);
+        self.make_room();
+        self.timers.push(until, Timer::Hold);
     }
 
     /// Starts the first phase unless a held install still keeps it back.
@@ -197,34 +198,47 @@ impl Engine {
         self.enter_phase(now);
     }
 
-    /// Spec 2.2: D := min(D, `deadline`). Where there was no deadline, percentages are resolved now.
-    fn shorten(&mut self, deadline: At, grace: Duration, now: At) {
+    /// Spec 2.2: D := min(D, Tk + what that trigger leaves). Where there was no D, percentages are resolved now and the
+    /// running phase begins anew, as far as its share goes.
+    fn shorten(&mut self, at: At, budget: Duration, margin: Duration, now: At) {
+        let deadline = at.plus(budget);
         let Some(run) = &mut self.run else { return };
         if deadline >= run.budget.deadline {
             return;
         }
-        if run.budget.deadline.is_never() {
-            let b = grace.saturating_sub(margin_of(grace));
-            run.b = b;
-            run.budget.slots = self.settings.plan.slots(Some(b), |_| true);
-            run.margin = margin_of(grace);
-        }
+        run.margin = margin;
+        let first = run.budget.deadline.is_never();
         self.move_deadline(deadline, now);
-        self.tighten_phase(now);
+        if let Some(run) = &mut self.run
+            && first
+        {
+            run.b = Some(budget);
+            run.start = now;
+            self.fill_slots();
+            self.restart_phase(now);
+        }
+        self.follow_deadline(now);
+        if self.run.as_ref().is_some_and(|r| !r.begun) {
+            self.hold();
+            self.begin_if_due(now);
+        }
     }
 
     pub(super) fn move_deadline(&mut self, deadline: At, now: At) {
         if let Some(run) = &mut self.run {
             run.budget.deadline = deadline;
         }
-        self.record(now, What::Deadline(deadline));
+        self.triggers.moves += 1;
+        if self.triggers.moves <= KEPT {
+            self.record(now, What::Deadline(deadline));
+        }
         self.command(Command::Deadline(deadline));
     }
 
     /// How long readiness is red before work is refused (spec 4.2).
     #[must_use]
     pub fn announce_delay(&self) -> Duration {
-        let Some(reason) = self.triggers.first() else {
+        let Some(reason) = self.reason() else {
             return Duration::ZERO;
         };
         if reason.kind != ReasonKind::Signal && self.settings.announce_delay == AnnounceDelay::Auto

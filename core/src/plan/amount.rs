@@ -17,38 +17,26 @@ pub struct Amount {
 
 impl Amount {
     /// All there is.
-    pub const REST: Amount = Amount {
-        share: None,
-        at_most: None,
-    };
+    pub const REST: Amount = Amount { share: None, at_most: None };
     /// Nothing.
     pub const ZERO: Amount = Amount::fixed(Duration::ZERO);
 
     /// A fixed duration.
     #[must_use]
     pub const fn fixed(d: Duration) -> Amount {
-        Amount {
-            share: None,
-            at_most: Some(d),
-        }
+        Amount { share: None, at_most: Some(d) }
     }
 
     /// `percent` of B, from 0 to 100.
     #[must_use]
     pub const fn percent(percent: u32) -> Amount {
-        Amount {
-            share: Some(percent * (WHOLE / 100)),
-            at_most: None,
-        }
+        Amount { share: Some(percent * (WHOLE / 100)), at_most: None }
     }
 
     /// `percent` of B, at most `d`.
     #[must_use]
     pub const fn percent_at_most(percent: u32, d: Duration) -> Amount {
-        Amount {
-            share: Some(percent * (WHOLE / 100)),
-            at_most: Some(d),
-        }
+        Amount { share: Some(percent * (WHOLE / 100)), at_most: Some(d) }
     }
 
     /// The duration this comes to in a budget of `b`; `None` stands for a shutdown without a deadline,
@@ -82,18 +70,12 @@ impl Amount {
             let parts: Vec<&str> = inner.split(',').map(str::trim).collect();
             if let [a, b] = parts.as_slice() {
                 let (share, most) = if a.ends_with('%') { (a, b) } else { (b, a) };
-                return Ok(Amount {
-                    share: Some(parse_share(share, text)?),
-                    at_most: Some(parse_duration(most)?),
-                });
+                return Ok(Amount { share: Some(parse_share(share, text)?), at_most: Some(parse_duration(most)?) });
             }
             return Err(bad(text));
         }
         if t.ends_with('%') {
-            return Ok(Amount {
-                share: Some(parse_share(t, text)?),
-                at_most: None,
-            });
+            return Ok(Amount { share: Some(parse_share(t, text)?), at_most: None });
         }
         parse_duration(t).map(Amount::fixed).map_err(|_| bad(text))
     }
@@ -202,28 +184,12 @@ mod tests {
         }
         assert_eq!(parse_duration("1.5m").unwrap(), Duration::from_secs(90));
         assert_eq!(parse_duration("1h").unwrap(), Duration::from_secs(3600));
-        assert_eq!(
-            Amount::parse("min(60s, 25%)").unwrap(),
-            Amount::parse("min(25%, 60s)").unwrap()
-        );
+        assert_eq!(Amount::parse("min(60s, 25%)").unwrap(), Amount::parse("min(25%, 60s)").unwrap());
     }
 
     #[test]
     fn refuses_what_is_no_time() {
-        for text in [
-            "",
-            "10",
-            "-1s",
-            "NaNs",
-            "infs",
-            "1e9h",
-            "9999999h",
-            "5 parsecs",
-            "101%",
-            "-3%",
-            "min(5s)",
-            "min(1,2,3)",
-        ] {
+        for text in ["", "10", "-1s", "NaNs", "infs", "1e9h", "9999999h", "5 parsecs", "101%", "-3%", "min(5s)", "min(1,2,3)"] {
             let e = Amount::parse(text).unwrap_err();
             assert_eq!(e.kind(), ErrorKind::BadTime, "{text}");
             assert!(e.message().contains("10s"), "{e}");

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::clock::At;
+use crate::clock::{At, nanos};
 
 /// One phase's share, resolved at the trigger.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -31,18 +31,13 @@ impl Budget {
     /// Sum of the reserves after phase `i`.
     #[must_use]
     pub fn reserved_after(&self, i: usize) -> Duration {
-        self.slots
-            .iter()
-            .skip(i + 1)
-            .fold(Duration::ZERO, |sum, s| sum.saturating_add(s.reserve))
+        self.slots.iter().skip(i + 1).fold(Duration::ZERO, |sum, s| sum.saturating_add(s.reserve))
     }
 
     /// What is left at `now` of the reserve of phase `i`, which began at `start`.
     #[must_use]
     pub fn reserve_left(&self, i: usize, start: At, now: At) -> Duration {
-        self.slots
-            .get(i)
-            .map_or(Duration::ZERO, |s| s.reserve.saturating_sub(now - start))
+        self.slots.get(i).map_or(Duration::ZERO, |s| s.reserve.saturating_sub(now - start))
     }
 
     /// The instant by which phase `i`, begun at `start`, has to be over, as seen at `now` (spec 5.1; at its start `now == start`).
@@ -65,11 +60,7 @@ impl Budget {
         let later = self.reserved_after(i);
         let left = self.deadline - now;
         let all = own.saturating_add(later);
-        if left >= all {
-            self.deadline.minus(later).max(now)
-        } else {
-            now.plus(scale(own, left, all))
-        }
+        if left >= all { self.deadline.minus(later).max(now) } else { now.plus(scale(own, left, all)) }
     }
 
     /// Spec 7.2: D as a repeated signal at `now` sets it, while phase `i` runs since `start`.
@@ -77,6 +68,17 @@ impl Budget {
     pub fn expedited(&self, i: usize, start: At, now: At) -> At {
         let reserves = self.reserve_left(i, start, now).saturating_add(self.reserved_after(i));
         self.deadline.min(now.plus(CUT_GRACE).plus(reserves.min(CUT_LIMIT)))
+    }
+
+    /// Spec 7.2: when phase `i`, running since `start`, has to be over once the plan is cut at `now`: a phase with something
+    /// left of its reserve goes on within that, every other one is left after 100 ms (less when that would not fit).
+    #[must_use]
+    pub fn cut_end(&self, i: usize, start: At, now: At) -> At {
+        let own = self.reserve_left(i, start, now);
+        let left = self.deadline - now;
+        let all = CUT_GRACE.saturating_add(self.reserved_after(i).min(CUT_LIMIT));
+        let least = if left >= all { now.plus(CUT_GRACE) } else { now.plus(scale(CUT_GRACE, left, all)) };
+        self.latest_end(i, start, now).min(now.plus(own)).max(least)
     }
 
     /// Spec 5.10: D after the whole process was held up, set once; later than before, on purpose.
@@ -92,8 +94,8 @@ fn scale(part: Duration, left: Duration, all: Duration) -> Duration {
     if all.is_zero() {
         return Duration::ZERO;
     }
-    let n = part.as_nanos() * left.as_nanos() / all.as_nanos();
-    Duration::from_nanos(u64::try_from(n).unwrap_or(u64::MAX))
+    let wide = |d| u128::from(nanos(d));
+    Duration::from_nanos(u64::try_from(wide(part) * wide(left) / wide(all)).unwrap_or(u64::MAX))
 }
 
 /// The margin kept back for the report: 3 % of the grace within 100 ms and 2 s, never over a quarter of it (spec 5.3).

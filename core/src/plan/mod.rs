@@ -8,6 +8,6 @@ mod phase;
 mod preview;
 
 pub use amount::{Amount, format_duration, parse_duration};
-pub use budget::{Budget, Slot, hook_box, hook_soft, margin_of};
+pub use budget::{Budget, CUT_GRACE, CUT_LIMIT, Slot, hook_box, hook_soft, margin_of};
 pub use phase::{ANNOUNCE, DRAIN, OnFailure, Order, PhasePatch, PhaseSpec, Plan};
 pub use preview::{Preview, PreviewRow};

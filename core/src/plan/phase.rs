@@ -104,9 +104,7 @@ impl Plan {
                 return Err(bad(format!("phase \"{name}\" is given twice; merge the two")));
             }
         }
-        let mut plan = Plan {
-            phases: default_phases(),
-        };
+        let mut plan = Plan { phases: default_phases() };
         let (known, mut custom): (Vec<_>, Vec<_>) = patches.iter().partition(|(n, _)| plan.index(n).is_some());
         for (name, patch) in known {
             plan.patch_known(name, patch)?;
@@ -129,36 +127,27 @@ impl Plan {
 
     fn patch_known(&mut self, name: &str, patch: &PhasePatch) -> Result<(), Error> {
         if patch.before.is_some() || patch.after.is_some() {
-            return Err(bad(format!(
-                "phase \"{name}\" belongs to the default plan and keeps its place; remove before/after"
-            )));
+            return Err(bad(format!("phase \"{name}\" belongs to the default plan and keeps its place; remove before/after")));
         }
         if let Some(i) = self.index(name) {
-            apply(&mut self.phases[i], patch);
+            apply(&mut self.phases[i], patch)?;
         }
         Ok(())
     }
 
     fn anchored(&self, patch: &PhasePatch) -> bool {
-        [&patch.before, &patch.after]
-            .into_iter()
-            .flatten()
-            .all(|n| self.index(n).is_some())
+        [&patch.before, &patch.after].into_iter().flatten().all(|n| self.index(n).is_some())
     }
 
     fn insert_custom(&mut self, name: &str, patch: &PhasePatch) -> Result<(), Error> {
         if name.is_empty() || name.len() > 64 || !name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-') {
-            return Err(bad(format!(
-                "\"{name}\" is no phase name: use 1 to 64 letters, digits, '-' and '_'"
-            )));
+            return Err(bad(format!("\"{name}\" is no phase name: use 1 to 64 letters, digits, '-' and '_'")));
         }
         let before = patch.before.as_deref().and_then(|n| self.index(n));
         let after = patch.after.as_deref().and_then(|n| self.index(n));
         let at = match (before, after) {
             (Some(b), Some(a)) if a >= b => {
-                return Err(bad(format!(
-                    "phase \"{name}\" cannot be both before and after: its places contradict each other"
-                )));
+                return Err(bad(format!("phase \"{name}\" cannot be both before and after: its places contradict each other")));
             }
             (Some(b), _) => b,
             (None, Some(a)) => a + 1,
@@ -177,7 +166,7 @@ impl Plan {
             order: Order::Concurrent,
             on_failure: OnFailure::Continue,
         };
-        apply(&mut spec, patch);
+        apply(&mut spec, patch)?;
         self.phases.insert(at, spec);
         Ok(())
     }
@@ -187,17 +176,12 @@ impl Plan {
             for anchor in [&patch.before, &patch.after].into_iter().flatten() {
                 if self.index(anchor).is_none() && !left.iter().any(|(n, _)| n == anchor) {
                     let hint = did_you_mean(anchor, self.names());
-                    return bad(format!(
-                        "phase \"{name}\" is placed beside \"{anchor}\", which is no phase{hint}"
-                    ));
+                    return bad(format!("phase \"{name}\" is placed beside \"{anchor}\", which is no phase{hint}"));
                 }
             }
         }
         let circle: Vec<&str> = left.iter().map(|(n, _)| n.as_str()).collect();
-        bad(format!(
-            "the phases {} are placed in a circle; place one of them beside a default phase",
-            circle.join(", ")
-        ))
+        bad(format!("the phases {} are placed in a circle; place one of them beside a default phase", circle.join(", ")))
     }
 
     /// The phases in order.
@@ -225,21 +209,14 @@ impl Plan {
         self.index(name).ok_or_else(|| {
             let names: Vec<&str> = self.names().collect();
             let hint = did_you_mean(name, names.iter().copied());
-            Error::new(
-                ErrorKind::UnknownPhase,
-                format!("no phase \"{name}\"{hint} (the plan has {})", names.join(", ")),
-            )
+            Error::new(ErrorKind::UnknownPhase, format!("no phase \"{name}\"{hint} (the plan has {})", names.join(", ")))
         })
     }
 
     /// Caps and reserves in a budget of `b` (`None`: no deadline). `in_use(i)` says whether phase i has hooks.
     #[must_use]
     pub fn slots(&self, b: Option<Duration>, in_use: impl Fn(usize) -> bool) -> Vec<Slot> {
-        self.phases
-            .iter()
-            .enumerate()
-            .map(|(i, p)| p.slot(b, p.reserve_explicit || in_use(i)))
-            .collect()
+        self.phases.iter().enumerate().map(|(i, p)| p.slot(b, p.reserve_explicit || in_use(i))).collect()
     }
 
     /// Refuses reserves that do not fit into `b`, with the arithmetic (spec 5.4).
@@ -290,16 +267,21 @@ impl PhaseSpec {
     }
 }
 
-fn apply(spec: &mut PhaseSpec, patch: &PhasePatch) {
+fn apply(spec: &mut PhaseSpec, patch: &PhasePatch) -> Result<(), Error> {
     if let Some(cap) = patch.cap {
         spec.cap = cap;
     }
     if let Some(reserve) = patch.reserve {
+        if reserve.is_rest() {
+            let name = &spec.name;
+            return Err(bad(format!("phase \"{name}\": a reserve is a duration or a share, not \"rest\"")));
+        }
         spec.reserve = reserve;
         spec.reserve_explicit = true;
     }
     spec.order = patch.order.unwrap_or(spec.order);
     spec.on_failure = patch.on_failure.unwrap_or(spec.on_failure);
+    Ok(())
 }
 
 fn bad(message: String) -> Error {

@@ -43,10 +43,7 @@ impl Preview {
     #[must_use]
     pub fn of(plan: &Plan, grace: Duration, margin: Duration, budget: Duration, hooks: &[usize]) -> Preview {
         let has = |i: usize| hooks.get(i).copied().unwrap_or(0) > 0;
-        let shares = Budget {
-            deadline: At(0).plus(budget),
-            slots: plan.slots(Some(budget), has),
-        };
+        let shares = Budget { deadline: At(0).plus(budget), slots: plan.slots(Some(budget), has) };
         let mut start = At(0);
         let rows = plan
             .phases()
@@ -67,25 +64,14 @@ impl Preview {
                 row
             })
             .collect();
-        Preview {
-            grace,
-            margin,
-            budget,
-            rows,
-        }
+        Preview { grace, margin, budget, rows }
     }
 }
 
 impl fmt::Display for Preview {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let d = format_duration;
-        writeln!(
-            f,
-            "grace {}  margin {}  budget {}",
-            d(self.grace),
-            d(self.margin),
-            d(self.budget)
-        )?;
+        writeln!(f, "grace {}  margin {}  budget {}", d(self.grace), d(self.margin), d(self.budget))?;
         writeln!(
             f,
             "{:<12} {:<10} {:>5} {:>10} {:>10} {:>10} {:>10}",

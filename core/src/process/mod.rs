@@ -2,6 +2,7 @@
 //!
 //! Knows pids, ELF notes and generations; knows no signal, no hook and no engine.
 
+mod bounded;
 pub mod fork;
 pub mod objects;
 pub mod pin;

@@ -1,7 +1,8 @@
 //! The mapped ELF objects of this process, by `dl_iterate_phdr` (embedding G44).
 //!
 //! `dladdr` and `dlopen` take the loader's big lock, which another thread may hold for as long as a library's constructor
-//! runs; `dl_iterate_phdr` takes only the short one, so the engine thread may call this.
+//! runs; `dl_iterate_phdr` takes only the short one, so the engine thread may call this. In a fork child that lock may be lost
+//! with the thread that held it: see `bounded`.
 
 use std::ffi::{CStr, c_int, c_void};
 
@@ -98,7 +99,21 @@ unsafe extern "C" fn visit(info: *mut libc::dl_phdr_info, _size: libc::size_t, d
 }
 
 /// Shows every object to `f` until it says true. The objects cannot be unmapped meanwhile. `f` must not panic.
-pub fn each(f: &mut dyn FnMut(&Object<'_>) -> bool) {
+/// False when the loader cannot be asked in this process (`bounded`); then `f` was not called.
+pub fn each(f: &mut dyn FnMut(&Object<'_>) -> bool) -> bool {
+    let answers = super::bounded::loader_answers();
+    if answers {
+        walk(f);
+    }
+    answers
+}
+
+/// Takes and gives back the loader's short lock, which is all `bounded` wants to know about.
+pub(super) fn touch() {
+    walk(&mut |_| true);
+}
+
+fn walk(f: &mut dyn FnMut(&Object<'_>) -> bool) {
     let mut data = Visit { f, first: true };
     // SAFETY: `visit` has the required type and `data` outlives the call.
     unsafe { libc::dl_iterate_phdr(Some(visit), (&raw mut data).cast()) };

@@ -189,8 +189,7 @@ impl Copy {
             abi_major: header.abi_major,
             version: header.version(),
             active: header.is_active(),
-            electing: header.owner_pid.load(Ordering::SeqCst) == raw::pid()
-                && header.state.load(Ordering::SeqCst) == ELECTING,
+            electing: header.owner_pid.load(Ordering::SeqCst) == raw::pid() && header.state.load(Ordering::SeqCst) == ELECTING,
         }
     }
 }
@@ -259,16 +258,72 @@ fn valid(object: &objects::Object<'_>, at: usize) -> bool {
     size as usize >= size_of::<Header>()
 }
 
+/// Headers seen in this process or an ancestor.
+static KNOWN: [AtomicPtr<Header>; 16] = [const { AtomicPtr::new(ptr::null_mut()) }; 16];
+
+fn remember(header: *const Header) {
+    for known in &KNOWN {
+        match known.compare_exchange(ptr::null_mut(), header.cast_mut(), Ordering::SeqCst, Ordering::SeqCst) {
+            Ok(_) => return,
+            Err(there) if ptr::eq(there, header) => return,
+            Err(_) => {}
+        }
+    }
+}
+
+/// True when a header remembered from before a fork is still there: its pages are mapped and begin with the magic.
+fn still_there(header: *const Header) -> bool {
+    // SAFETY: sysconf has no precondition.
+    let page = usize::try_from(unsafe { libc::sysconf(libc::_SC_PAGESIZE) }).unwrap_or(4096).max(1);
+    let start = header as usize / page * page;
+    let len = header as usize + size_of::<Header>() - start;
+    let mut resident = [0_u8; 8];
+    if len.div_ceil(page) > resident.len() {
+        return false;
+    }
+    // SAFETY: mincore reads nothing at the address, it fails with ENOMEM where nothing is mapped; one byte per page is written.
+    if unsafe { libc::mincore(start as *mut c_void, len, resident.as_mut_ptr()) } != 0 {
+        return false;
+    }
+    // SAFETY: mapped, and it was a valid header once; nothing can be unloaded in this process (`bounded`).
+    let magic = unsafe { ptr::read(header.cast::<u64>()) };
+    magic == MAGIC
+}
+
+/// Shows every valid header and the name of its object to `f` until it says true. Where the loader cannot be asked, the ones
+/// known from before the fork.
+fn each_header(f: &mut dyn FnMut(&Header, String) -> bool) {
+    let looked = objects::each(&mut |object| {
+        let mut enough = false;
+        headers_in(object, &mut |header| {
+            remember(header);
+            // SAFETY: `valid` accepted it, and the object cannot be unmapped during the walk.
+            let header = unsafe { &*header };
+            enough = enough || f(header, object.name());
+        });
+        enough
+    });
+    if looked {
+        return;
+    }
+    for known in &KNOWN {
+        let header = known.load(Ordering::SeqCst);
+        if !header.is_null() && still_there(header) {
+            // SAFETY: checked just above.
+            let header = unsafe { &*header };
+            if f(header, "a library loaded before the fork".to_owned()) {
+                return;
+            }
+        }
+    }
+}
+
 /// Every copy, this one included, lowest address first. What is told about a copy is read under the loader's lock, since an
 /// idle copy may be unloaded by its user at any time.
 fn scan() -> Vec<Copy> {
     let mut copies: Vec<Copy> = Vec::new();
-    objects::each(&mut |object| {
-        headers_in(object, &mut |header| {
-            // SAFETY: `valid` accepted it, and the object cannot be unmapped during the walk.
-            let seen = unsafe { &*header };
-            copies.push(Copy::of(seen, object.name()));
-        });
+    each_header(&mut |header, object| {
+        copies.push(Copy::of(header, object));
         false
     });
     if !copies.iter().any(|c| ptr::eq(c.header, &OWN)) {
@@ -405,23 +460,19 @@ pub fn resign(own: &'static Header) {
 /// fork child it would take the signal for one that must kill).
 pub(crate) fn saved_by_copy(handler: usize, signo: i32) -> Option<Disposition> {
     let mut found = None;
-    objects::each(&mut |object| {
-        headers_in(object, &mut |header| {
-            // SAFETY: `valid` accepted it, and the object cannot be unmapped during the walk.
-            let header = unsafe { &*header };
-            let saved = header.saved.load(Ordering::SeqCst);
-            if ptr::eq(header, &OWN) || header.handler.load(Ordering::SeqCst) != handler || saved == 0 {
-                return;
-            }
-            // SAFETY: the copy stored a SavedFn there (`show_handler`), and nothing else ever.
-            let ask = unsafe { std::mem::transmute::<usize, SavedFn>(saved) };
-            let mut out: Disposition = [0; 4];
-            // SAFETY: `out` is valid for the write; the function has no other precondition.
-            let known = unsafe { ask(signo, &raw mut out) };
-            // Zeroes are SIG_DFL, which is what a copy that knows nothing has replaced.
-            found = Some(if known == 0 { [0; 4] } else { out });
-        });
-        found.is_some()
+    each_header(&mut |header, _| {
+        let saved = header.saved.load(Ordering::SeqCst);
+        if ptr::eq(header, &OWN) || header.handler.load(Ordering::SeqCst) != handler || saved == 0 {
+            return false;
+        }
+        // SAFETY: the copy stored a SavedFn there (`show_handler`), and nothing else ever.
+        let ask = unsafe { std::mem::transmute::<usize, SavedFn>(saved) };
+        let mut out: Disposition = [0; 4];
+        // SAFETY: `out` is valid for the write; the function has no other precondition.
+        let known = unsafe { ask(signo, &raw mut out) };
+        // Zeroes are SIG_DFL, which is what a copy that knows nothing has replaced.
+        found = Some(if known == 0 { [0; 4] } else { out });
+        true
     });
     found
 }

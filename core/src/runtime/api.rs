@@ -249,6 +249,14 @@ impl Runtime {
         self.shared.handler_state()
     }
 
+    /// For benchmarks: when the engine's thread first acted on the trigger.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn first_action(&self) -> Option<At> {
+        let budgeted = |r: &&crate::engine::Record| matches!(r.what, crate::engine::What::Budgeted { .. });
+        self.shared.with_engine(|e| e.records().iter().find(budgeted).map(|r| r.at))
+    }
+
     /// The state in one line, for people.
     #[must_use]
     pub fn status(&self) -> String {

@@ -214,7 +214,12 @@ fn ours_over(previous: &Disposition) -> Disposition {
         flags |= libc::SA_RESTART as u64;
     }
     // The mask the previous handler would have run under; nothing when there is none.
-    Disposition { handler: handler::address(), flags, restorer: 0, mask: if previous.is_function() { previous.mask } else { 0 } }
+    Disposition {
+        handler: handler::address(),
+        flags,
+        restorer: 0,
+        mask: if previous.is_function() { previous.mask } else { 0 },
+    }
 }
 
 /// A11: another copy's handler is never a previous; what it saved is.

@@ -273,11 +273,7 @@ impl Guard {
         let ticket = Ticket { entry, before: Some(before) };
         // The kernel enters us at a fixed distance from the context it made; a call back has the context but not the
         // distance. Without a context to compare, deeper on the stack is taken for a call back.
-        let back = if call.ctx == 0 {
-            call.frame < before.frame
-        } else {
-            call.ctx == before.ctx && call.frame != before.frame
-        };
+        let back = if call.ctx == 0 { call.frame < before.frame } else { call.ctx == before.ctx && call.frame != before.frame };
         if back {
             let depth = before.depth.saturating_add(1);
             entry.fill(Values { depth, ..before });

@@ -44,9 +44,8 @@ pub(super) fn bit(signo: i32) -> u64 {
 pub(super) fn query(signo: i32) -> Option<Disposition> {
     let mut now = Disposition::default();
     // SAFETY: `now` has the kernel's layout and is writable; a null new action changes nothing.
-    let failed = unsafe {
-        libc::syscall(libc::SYS_rt_sigaction, signo, std::ptr::null::<Disposition>(), &raw mut now, SET_BYTES)
-    };
+    let failed =
+        unsafe { libc::syscall(libc::SYS_rt_sigaction, signo, std::ptr::null::<Disposition>(), &raw mut now, SET_BYTES) };
     (failed == 0).then_some(now)
 }
 
@@ -57,13 +56,7 @@ pub(super) fn query(signo: i32) -> Option<Disposition> {
 pub(super) unsafe fn set_raw(signo: i32, new: &Disposition) {
     // SAFETY: `new` has the kernel's layout; the rest is the caller's promise.
     unsafe {
-        libc::syscall(
-            libc::SYS_rt_sigaction,
-            signo,
-            std::ptr::from_ref(new),
-            std::ptr::null_mut::<Disposition>(),
-            SET_BYTES,
-        )
+        libc::syscall(libc::SYS_rt_sigaction, signo, std::ptr::from_ref(new), std::ptr::null_mut::<Disposition>(), SET_BYTES)
     };
 }
 

@@ -16,8 +16,8 @@ use std::mem::align_of;
 
 use super::chain::{Call, Entered, Saved, saved};
 use super::disposition::{Disposition, SA_RESTORER, query, set_raw};
-use super::words::{Caught, LIVE, Live, wake};
 use super::mask;
+use super::words::{Caught, LIVE, Live, wake};
 use crate::clock::At;
 use crate::process::{fork, raw};
 

@@ -40,9 +40,7 @@ pub(super) fn swap(new: u64) -> u64 {
 pub(super) fn current() -> u64 {
     let mut now = 0_u64;
     // SAFETY: a null new set changes nothing; `now` is a live eight-byte set.
-    unsafe {
-        libc::syscall(libc::SYS_rt_sigprocmask, libc::SIG_SETMASK, std::ptr::null::<u64>(), &raw mut now, SET_BYTES)
-    };
+    unsafe { libc::syscall(libc::SYS_rt_sigprocmask, libc::SIG_SETMASK, std::ptr::null::<u64>(), &raw mut now, SET_BYTES) };
     now
 }
 

@@ -105,7 +105,9 @@ mod tests {
 
     #[test]
     fn nonsense_has_no_number() {
-        for bad in ["", "SIG", "TERMX", "0", "-15", "+15", "65", "99999999999", "RTMIN+", "RTMIN+31", "RTMIN-1", "RTMAX+1", "32"] {
+        for bad in
+            ["", "SIG", "TERMX", "0", "-15", "+15", "65", "99999999999", "RTMIN+", "RTMIN+31", "RTMIN-1", "RTMAX+1", "32"]
+        {
             assert_eq!(number_of(bad), None, "{bad}");
         }
         for bad in [0, -1, 32, 33, 65, i32::MIN, i32::MAX] {

@@ -170,6 +170,7 @@ pub fn pending() -> bool {
 }
 
 #[cfg(test)]
+#[allow(clippy::expect_used, reason = "tests fail by panicking")]
 mod tests {
     use super::{Caught, LIVE, SLOTS, drain, pending};
     use crate::clock::At;

@@ -49,13 +49,8 @@ pub fn start(name: &str) -> Started {
 }
 
 pub fn start_with(name: &str, command: &mut Command) -> Started {
-    let child = command
-        .env("GS_CHILD", name)
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::inherit())
-        .spawn()
-        .unwrap();
+    let child =
+        command.env("GS_CHILD", name).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::inherit()).spawn().unwrap();
     Started { child, seen: String::new(), until: Instant::now() + LIMIT }
 }
 

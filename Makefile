@@ -1,0 +1,126 @@
+# graceshut: `make demo` and `make test` do all set-up on a machine that has Rust, Python 3 and Node.
+#
+#   make demo    the same service in C, Python and Node, stopped under load; timelines side by side
+#   make test    everything: Rust, C, Python, Node, header, layers, lints
+#   make bench   graceshut beside its peers, as ratios
+#   make install PREFIX=/usr/local   header, libraries, pkg-config and CMake files
+#
+# A toolchain that is missing is named and skipped; with CI=true that is a failure.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+T := target
+PYTHON ?= python3
+PREFIX ?= /usr/local
+VENV := $(T)/venv
+PY := $(VENV)/bin/python
+NODEDIR := $(T)/node
+STAGE := $(T)/stage
+export CARGO_TERM_COLOR ?= never
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+have = $(shell command -v $(1) >/dev/null 2>&1 && echo yes)
+HAVE_PYTHON := $(shell $(PYTHON) -c 'import venv, ensurepip' >/dev/null 2>&1 && echo yes)
+HAVE_NODE := $(and $(call have,node),$(call have,npm))
+HAVE_CC := $(call have,cc)
+
+.PHONY: demo test bench install clean header fmt lint \
+	cli c-library wheel npm venv test-rust test-c test-python test-node toolchains
+
+# --- artifacts -------------------------------------------------------------
+
+cli:
+	cargo build --release --locked -p graceshut-cli -p graceshut-demo -p graceshut-bench
+
+# Header, .so, .a, .pc and CMake files, staged as `make install` would put them.
+c-library:
+	$(MAKE) -C bindings-c install PREFIX="$(CURDIR)/$(STAGE)" >/dev/null
+
+$(VENV)/ready: bindings-python/requirements-dev.txt
+	$(PYTHON) -m venv $(VENV)
+	$(PY) -m pip install -q -r $<
+	touch $@
+
+venv: $(VENV)/ready
+
+wheel: venv
+	rm -f $(T)/wheels/graceshut-*.whl
+	$(VENV)/bin/maturin build -q --release --locked -m bindings-python/Cargo.toml --out $(T)/wheels
+	$(PY) -m pip install -q --force-reinstall --no-deps $(T)/wheels/graceshut-*.whl
+
+npm:
+	mkdir -p $(NODEDIR) $(T)/npm
+	rm -f $(T)/npm/*.tgz
+	cd bindings-node && npm run -s build
+	cd bindings-node && npm pack --silent --pack-destination "$(CURDIR)/$(T)/npm" >/dev/null
+	test -f $(NODEDIR)/package.json || echo '{"private":true}' > $(NODEDIR)/package.json
+	cd $(NODEDIR) && npm install --silent --no-audit --no-fund --no-save "$(CURDIR)"/$(T)/npm/graceshut-*.tgz
+
+# --- demo ------------------------------------------------------------------
+
+DEMO := $(if $(HAVE_CC),--service "c=$(T)/demo/service",--missing "c=no C compiler (cc)") \
+	$(if $(HAVE_PYTHON),--service "python=$(PY) examples/python/service.py",--missing "python=no python3 with venv") \
+	$(if $(HAVE_NODE),--service "node=node $(NODEDIR)/service.mjs",--missing "node=no node and npm")
+
+demo: cli $(if $(HAVE_CC),c-library) $(if $(HAVE_PYTHON),wheel) $(if $(HAVE_NODE),npm)
+	mkdir -p $(T)/demo
+	$(if $(HAVE_CC),cc -O2 -pthread -o $(T)/demo/service examples/c/service.c -I$(STAGE)/include -L$(STAGE)/lib -lgraceshut -Wl$(comma)-rpath$(comma)$(CURDIR)/$(STAGE)/lib)
+	$(if $(HAVE_NODE),cp examples/node/service.mjs $(NODEDIR)/)
+	$(T)/release/graceshut-demo --graceshut $(T)/release/graceshut --out $(T)/demo/report.json $(DEMO)
+
+comma := ,
+
+# --- tests -----------------------------------------------------------------
+
+test: toolchains lint test-rust $(if $(HAVE_CC),test-c) $(if $(HAVE_PYTHON),test-python) $(if $(HAVE_NODE),test-node)
+	@echo "make test: all parts passed"
+
+toolchains:
+	@missing="$(if $(HAVE_CC),,cc )$(if $(HAVE_PYTHON),,python3-with-venv )$(if $(HAVE_NODE),,node-and-npm )"; \
+	if [ -n "$$missing" ]; then \
+		echo "skipped, because it is not on this machine: $$missing"; \
+		if [ "$${CI:-}" = true ]; then echo "and this is CI, where nothing may be skipped"; exit 1; fi; \
+	fi
+
+lint:
+	cargo fmt --all --check
+	cargo clippy -q --workspace --all-targets --locked -- -D warnings
+
+test-rust:
+	cargo test --workspace --locked
+
+test-c:
+	$(MAKE) -C bindings-c check
+
+test-python: wheel
+	$(PY) -m pytest -q bindings-python/tests
+
+test-node: npm
+	cd bindings-node && node --test test/
+
+# --- bench -----------------------------------------------------------------
+
+bench: cli $(if $(HAVE_CC),c-library) $(if $(HAVE_PYTHON),wheel) $(if $(HAVE_NODE),npm)
+	mkdir -p $(T)/bench
+	$(if $(HAVE_CC),for p in leave hang; do cc -O2 -o $(T)/bench/$$p bench/scripts/$$p.c -I$(STAGE)/include -L$(STAGE)/lib -lgraceshut -Wl$(comma)-rpath$(comma)$(CURDIR)/$(STAGE)/lib; done)
+	cargo build --release --locked -p graceshut-c --features tls --target-dir $(T)/tls
+	$(if $(HAVE_NODE),cp bench/scripts/*.mjs $(NODEDIR)/)
+	$(T)/release/graceshut-bench --out $(T)/bench/results.json --library $(STAGE)/lib/libgraceshut.so \
+		--library-tls $(T)/tls/release/libgraceshut_c.so \
+		$(if $(HAVE_CC),--c-folder $(T)/bench) \
+		$(if $(HAVE_PYTHON),--python $(PY) --wheel $(T)/wheels/graceshut-*.whl) \
+		$(if $(HAVE_NODE),--node node --node-folder $(NODEDIR) --tarball $(T)/npm/graceshut-*.tgz)
+
+# --- the rest --------------------------------------------------------------
+
+install:
+	$(MAKE) -C bindings-c install PREFIX="$(PREFIX)" DESTDIR="$(DESTDIR)"
+
+header:
+	UPDATE=1 cargo test -q -p graceshut-c --test header
+
+fmt:
+	cargo fmt --all
+
+clean:
+	rm -rf $(T)

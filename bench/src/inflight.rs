@@ -1,0 +1,71 @@
+//! Entering and leaving one unit of work.
+
+use std::process::Command;
+use std::sync::Barrier;
+use std::time::Instant;
+
+use graceshut::InFlight;
+use serde_json::Value;
+use tokio_util::task::TaskTracker;
+
+use crate::Tools;
+use crate::stats::{Limit, Row, missing, row};
+
+const UNITS: u32 = 1_000_000;
+const ROUNDS: usize = 9;
+
+/// Nanoseconds a unit, all threads together.
+fn timed(threads: usize, unit: impl Fn() + Sync) -> f64 {
+    let barrier = Barrier::new(threads + 1);
+    let mut begin = Instant::now();
+    std::thread::scope(|scope| {
+        let work = || {
+            barrier.wait();
+            for _ in 0..UNITS {
+                unit();
+            }
+        };
+        let handles: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
+        barrier.wait();
+        begin = Instant::now();
+        drop(handles);
+    });
+    begin.elapsed().as_nanos() as f64 / f64::from(UNITS) / threads as f64
+}
+
+/// Rust on one and two threads, Python and Node by their scripts.
+pub fn rows(tools: &Tools) -> Vec<Row> {
+    let group = InFlight::default_group();
+    let tracker = TaskTracker::new();
+    let mut rows = Vec::new();
+    for threads in [1, 2] {
+        let (mut ours, mut peer) = (Vec::new(), Vec::new());
+        for _ in 0..ROUNDS {
+            ours.push(timed(threads, || drop(std::hint::black_box(group.enter()))));
+            peer.push(timed(threads, || drop(std::hint::black_box(tracker.token()))));
+        }
+        let what = format!("enter + leave, Rust, {threads} thread(s), per unit");
+        rows.push(row(&what, "ns", ours, ("tokio-util TaskTracker token", peer), Limit::Ratio(0.5)));
+    }
+    rows.push(scripted(tools, "python", "enter + leave, Python", "two empty PyO3 method calls"));
+    rows.push(scripted(tools, "node", "enter + leave, Node", "two Atomics.add"));
+    rows
+}
+
+/// A script prints `{"ours": [..], "peer": [..]}` in nanoseconds a pair.
+fn scripted(tools: &Tools, language: &str, what: &str, peer: &str) -> Row {
+    let Some(bin) = tools.get(language) else { return missing(what, &format!("no {language} was given")) };
+    let mut command = Command::new(bin);
+    match language {
+        "python" => command.arg("bench/scripts/inflight.py"),
+        _ => command.arg(format!("{}/inflight.mjs", tools.get("node-folder").unwrap_or("bench/scripts"))),
+    };
+    let output = match command.output() {
+        Ok(o) if o.status.success() => o.stdout,
+        Ok(o) => return missing(what, &String::from_utf8_lossy(&o.stderr)),
+        Err(e) => return missing(what, &e.to_string()),
+    };
+    let Ok(json) = serde_json::from_slice::<Value>(&output) else { return missing(what, "the script printed no JSON") };
+    let list = |key: &str| json[key].as_array().into_iter().flatten().filter_map(Value::as_f64).collect::<Vec<_>>();
+    row(what, "ns", list("ours"), (peer, list("peer")), Limit::Ratio(2.0))
+}

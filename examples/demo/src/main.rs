@@ -1,0 +1,52 @@
+//! `make demo`: one service, written in several languages, stopped under load by `graceshut verify`; their timelines side
+//! by side, and the same as JSON. Fails when a request was lost or the languages differ.
+//!
+//!     graceshut-demo --graceshut BIN --out FILE --service LANG=COMMAND... [--missing LANG=WHY...]
+
+mod args;
+mod run;
+mod table;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let args = match args::Args::parse(std::env::args().skip(1)) {
+        Ok(args) => args,
+        Err(message) => {
+            eprintln!("graceshut-demo: {message}");
+            return ExitCode::from(2);
+        }
+    };
+    let mut results = Vec::new();
+    for (language, command) in &args.services {
+        println!("== {language}: {command}");
+        match run::run(&args, language, command) {
+            Ok(result) => results.push(result),
+            Err(message) => {
+                eprintln!("graceshut-demo: {language}: {message}");
+                return ExitCode::FAILURE;
+            }
+        }
+    }
+    print!("\n{}", table::side_by_side(&results));
+    let mut failures = table::differences(&results);
+    failures.extend(results.iter().filter(|r| !r.passed()).map(|r| format!("{}: {}", r.language, r.failures())));
+    for (language, why) in &args.missing {
+        println!("skipped {language}: {why}");
+        if std::env::var_os("CI").is_some_and(|v| v == "true") {
+            failures.push(format!("{language} is missing, and this is CI: {why}"));
+        }
+    }
+    if let Err(e) = run::write(&args.out, &results, &failures) {
+        failures.push(format!("{}: {e}", args.out));
+    }
+    println!("\nthe same as JSON: {}", args.out);
+    if failures.is_empty() && !results.is_empty() {
+        println!("demo: {} services left in the same order, nothing lost", results.len());
+        return ExitCode::SUCCESS;
+    }
+    for failure in &failures {
+        println!("FAIL {failure}");
+    }
+    ExitCode::FAILURE
+}
