@@ -1,1 +1,4 @@
-fn main() { napi_build::setup(); }
+//! Tells the linker that napi_* come from Node.
+fn main() {
+    napi_build::setup();
+}

@@ -57,9 +57,14 @@ unsafe impl Sync for ForeignHost {}
 
 impl ForeignHost {
     /// # Safety
-    /// `host`'s strings are NUL-terminated; its functions are of the documented types.
-    pub(crate) unsafe fn read(host: &graceshut_host) -> Result<ForeignHost, Error> {
-        check_size(host.size, size_of::<graceshut_host>(), "host", "zeroes and sizeof(graceshut_host)")?;
+    /// `host` points to a struct of at least its own `size` bytes; its strings are NUL-terminated, its functions are of the
+    /// documented types.
+    pub(crate) unsafe fn read(host: *const graceshut_host) -> Result<ForeignHost, Error> {
+        // SAFETY: `size` is the first member of every version, and the struct has at least that many bytes.
+        let size = unsafe { host.cast::<usize>().read() };
+        check_size(size, size_of::<graceshut_host>(), "host", "zeroes and size = sizeof(graceshut_host)")?;
+        // SAFETY: of the size just checked, by the caller's promise.
+        let host = unsafe { &*host };
         // SAFETY: forwarded from the caller.
         let language = unsafe { required(host.language, "host.language") }?.to_owned();
         // SAFETY: forwarded from the caller.

@@ -65,9 +65,9 @@ pub struct graceshut_options {
 ///
 /// # Safety
 /// `p` is null or points to a struct of at least its own `size` bytes with valid pointers.
-pub(crate) unsafe fn read<'a>(p: *const graceshut_options) -> Result<(Options, Option<&'a graceshut_host>), Error> {
+pub(crate) unsafe fn read(p: *const graceshut_options) -> Result<(Options, *const graceshut_host), Error> {
     if p.is_null() {
-        return Ok((Options::default(), None));
+        return Ok((Options::default(), std::ptr::null()));
     }
     // SAFETY: `p` is valid for its own size, which is the first member of every version: nothing else is read before.
     check_size(unsafe { p.cast::<usize>().read() }, size_of::<graceshut_options>(), "options", "GRACESHUT_OPTIONS_INIT")?;
@@ -87,8 +87,7 @@ pub(crate) unsafe fn read<'a>(p: *const graceshut_options) -> Result<(Options, O
         options.report = options_from_json(&json, NumberUnit::Micros)?.report;
     }
     set_choices(&mut options, o)?;
-    // SAFETY: null or valid by the caller's promise.
-    Ok((options, unsafe { o.host.as_ref() }))
+    Ok((options, o.host))
 }
 
 /// A struct of another size was compiled against another header: refused before anything else of it is read.

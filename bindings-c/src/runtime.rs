@@ -1,183 +1,179 @@
 //! The runtime handle.
 
-use std::ffi::{c_char, c_void};
+use std::ffi::{c_char, c_int, c_void};
 
-use graceshut::{Chain, Error, HookError, Installer, Native, Runtime, State};
+use graceshut::{Chain, Error, ErrorKind, HookError, Installer, Native, Runtime, State};
 
-use crate::callback::{UserData, graceshut_destroy};
+use crate::callback::{UserData, graceshut_destroy_fn};
 use crate::error::{guard, guard_or, null};
-use crate::host::{ForeignHost, GRACESHUT_CHAIN_ALWAYS};
-use crate::options::{graceshut_options, micros, read};
-use crate::text::{give, optional, required};
+use crate::host::{ForeignHost, GRACESHUT_CHAIN_ALWAYS, GRACESHUT_CHAIN_NEVER};
+use crate::options::{graceshut_options, limit, micros, read};
+use crate::text::{c_string, give, optional, required};
 
-/// The one runtime of this process. Opaque; any thread.
+/// A handle to the one runtime of this process. Any thread, also several at once.
 pub struct graceshut_t {
     pub(crate) runtime: Runtime,
 }
 
 /// Uninstalled, or a forked child that has not installed.
-pub const GRACESHUT_IDLE: i32 = 0;
+pub const GRACESHUT_IDLE: c_int = 0;
 /// Waiting for a trigger.
-pub const GRACESHUT_ARMED: i32 = 1;
+pub const GRACESHUT_ARMED: c_int = 1;
 /// Phases are running.
-pub const GRACESHUT_STOPPING: i32 = 2;
+pub const GRACESHUT_STOPPING: c_int = 2;
 /// Every phase is over.
-pub const GRACESHUT_STOPPED: i32 = 3;
+pub const GRACESHUT_STOPPED: c_int = 3;
 
 /// # Safety
 /// `gs` is null or a live handle.
 pub(crate) unsafe fn handle<'a>(gs: *const graceshut_t) -> Result<&'a Runtime, Error> {
     // SAFETY: null or live by the caller's promise.
-    unsafe { gs.as_ref() }.map(|g| &g.runtime).ok_or_else(|| null("the runtime handle"))
+    unsafe { gs.as_ref() }.map(|g| &g.runtime).ok_or_else(|| null("gs"))
 }
 
-/// Installs handlers and threads; `options` may be null. A second call with options that agree gives another handle to the
-/// same runtime. Any thread; blocks for the making of a few threads. Nothing happens in the process before this call.
+fn boxed(runtime: Runtime) -> *mut graceshut_t {
+    Box::into_raw(Box::new(graceshut_t { runtime }))
+}
+
+/// Installs signal handlers and threads, and writes a handle to `out`; free it with `graceshut_free`, or keep it as long as
+/// the process. `options` may be null. Armed when it returns; before it, the library does nothing at all. (spec 2.1, 2.5)
 ///
-/// Errors: BAD_CONFIG, BAD_TIME, BAD_PLAN, PLAN_DOES_NOT_FIT, NOT_UTF8, BAD_VALUE, DISAGREE, ABI_MISMATCH, OS, NULL.
+/// A second call gives another handle to the same runtime if its options agree. (spec 2.4) Any thread; blocks for the making
+/// of a few threads. Not in a signal handler, and not between fork and exec in a program with threads.
+///
+/// Errors: BAD_CONFIG, BAD_TIME, BAD_VALUE, BAD_PLAN, PLAN_DOES_NOT_FIT, NOT_UTF8, UNSUPPORTED, DISAGREE, ABI_MISMATCH (also
+/// for a wrong `size`), OS, TIMEOUT (another thread has been installing for 5 s), NULL. Nothing is installed then.
 ///
 /// # Safety
 /// `options` is null or valid, `out` is writable.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn graceshut_install(options: *const graceshut_options, out: *mut *mut graceshut_t) -> i32 {
+pub unsafe extern "C" fn graceshut_install(options: *const graceshut_options, out: *mut *mut graceshut_t) -> c_int {
     guard(|| {
         if out.is_null() {
             return Err(null("out"));
         }
         // SAFETY: forwarded from the caller.
         let (options, host) = unsafe { read(options) }?;
-        let installer = match host {
-            // SAFETY: forwarded from the caller.
-            Some(host) => Installer::new(Box::new(unsafe { ForeignHost::read(host) }?)),
-            None => Installer::new(Box::new(Native { language: "c" })),
+        let installer = if host.is_null() {
+            Installer::new(Box::new(Native { language: "c" }))
+        } else {
+            // SAFETY: not null, and valid by the caller's promise.
+            Installer::new(Box::new(unsafe { ForeignHost::read(host) }?))
         };
         let runtime = installer.install(options)?;
         // SAFETY: not null, writable by the caller's promise.
-        unsafe { *out = Box::into_raw(Box::new(graceshut_t { runtime })) };
+        unsafe { *out = boxed(runtime) };
         Ok(())
     })
 }
 
-/// A handle to what is installed, or null. Freed by `graceshut_free`.
+/// A new handle to what is installed in this process, or null when nothing is (also in a forked child). Free it with
+/// `graceshut_free`. Any thread; never blocks.
 #[unsafe(no_mangle)]
 pub extern "C" fn graceshut_current() -> *mut graceshut_t {
     guard_or(std::ptr::null_mut(), || {
-        Ok(graceshut::current().map_or(std::ptr::null_mut(), |runtime| Box::into_raw(Box::new(graceshut_t { runtime }))))
+        let missing = || Error::new(ErrorKind::NotInstalled, "nothing is installed in this process; call graceshut_install");
+        graceshut::current().map(boxed).ok_or_else(missing)
     })
 }
 
-/// Frees a handle. The runtime itself stays installed. Null is fine.
+/// Frees a handle. The runtime itself stays installed and armed. Null is fine. Any thread; never blocks.
 ///
 /// # Safety
-/// `gs` came from `graceshut_install` or `graceshut_current` and was not freed before.
+/// `gs` came from `graceshut_install` or `graceshut_current` and was not freed before; no other thread uses it.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn graceshut_free(gs: *mut graceshut_t) {
     if !gs.is_null() {
-        // SAFETY: made by `Box::into_raw`, by the caller's promise.
+        // SAFETY: made by `boxed`, by the caller's promise.
         drop(unsafe { Box::from_raw(gs) });
     }
 }
 
-/// Ends the install: handlers back, threads ended, all handles and hooks closed. For manual mode and tests.
+/// Ends the install: previous handlers back (where the kernel still holds ours), threads ended, the data of callbacks that did
+/// not run destroyed, every handle CLOSED from now on; still to be freed. For `GRACESHUT_EXIT_MANUAL` and tests. Any thread
+/// but a hook's; blocks for at most about 1 s. (spec 2.1, 3.7)
 ///
-/// Errors: CLOSED, TOO_LATE during a shutdown, WRONG_THREAD inside a hook, NULL.
+/// Errors: CLOSED, TOO_LATE (a shutdown is under way, or the process is leaving), WRONG_THREAD (inside a hook), NULL.
 ///
 /// # Safety
 /// `gs` is null or a live handle. The same for every function below.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn graceshut_uninstall(gs: *const graceshut_t) -> i32 {
-    // SAFETY: forwarded from the caller.
-    guard(|| unsafe { handle(gs) }?.uninstall().map(drop))
-}
-
-/// Ends a held install (`GRACESHUT_HOLD`). Never blocks. Errors: CLOSED, NULL.
-///
-/// # Safety
-/// As `graceshut_uninstall`.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn graceshut_ready(gs: *const graceshut_t) -> i32 {
-    // SAFETY: forwarded from the caller.
-    guard(|| unsafe { handle(gs) }?.ready())
-}
-
-/// Tells that this process accepts connections (0 or 1): matters for the announce delay. Errors: NULL.
-///
-/// # Safety
-/// As `graceshut_uninstall`.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn graceshut_set_serving(gs: *const graceshut_t, serving: i32) -> i32 {
+pub unsafe extern "C" fn graceshut_uninstall(gs: *const graceshut_t) -> c_int {
     guard(|| {
         // SAFETY: forwarded from the caller.
-        unsafe { handle(gs) }?.set_serving(serving != 0);
+        let gs = unsafe { handle(gs) }?;
+        gs.uninstall().map(drop)
+    })
+}
+
+/// Ends an install held with `GRACESHUT_HOLD`: what came meanwhile takes effect. Any thread; never blocks. (spec 2.5)
+///
+/// Errors: CLOSED, NULL.
+///
+/// # Safety
+/// As `graceshut_uninstall`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn graceshut_ready(gs: *const graceshut_t) -> c_int {
+    guard(|| {
+        // SAFETY: forwarded from the caller.
+        let gs = unsafe { handle(gs) }?;
+        gs.ready()
+    })
+}
+
+/// Says whether this process accepts connections (0: no), should that change after the install: it decides about the announce
+/// delay. Any thread; never blocks. (spec 4.2)
+///
+/// Errors: NULL.
+///
+/// # Safety
+/// As `graceshut_uninstall`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn graceshut_set_serving(gs: *const graceshut_t, serving: c_int) -> c_int {
+    guard(|| {
+        // SAFETY: forwarded from the caller.
+        let gs = unsafe { handle(gs) }?;
+        gs.set_serving(serving != 0);
         Ok(())
     })
 }
 
-/// Starts the shutdown, or shortens the one under way. `reason` may be null; `grace_us` 0: as configured. Never blocks.
-/// Errors: BAD_TIME (negative, under 200 ms, over a year), CLOSED, NOT_UTF8, NULL.
+/// Starts the shutdown, or shortens the one under way. `reason` goes to report and hooks, may be null. `grace_us`: from now,
+/// 200 ms to 366 days in microseconds; 0: the configured `grace_normal`. Any thread, also inside a hook; never blocks: use
+/// `graceshut_wait`. (spec 2.2, 2.7, 8.6)
+///
+/// Errors: BAD_TIME, CLOSED, NOT_UTF8, NULL.
 ///
 /// # Safety
 /// As `graceshut_uninstall`; `reason` is null or NUL-terminated.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn graceshut_stop(gs: *const graceshut_t, reason: *const c_char, grace_us: i64) -> i32 {
+pub unsafe extern "C" fn graceshut_stop(gs: *const graceshut_t, reason: *const c_char, grace_us: i64) -> c_int {
     guard(|| {
         // SAFETY: forwarded from the caller.
-        let (runtime, reason) = unsafe { (handle(gs)?, optional(reason, "reason")?) };
+        let gs = unsafe { handle(gs) }?;
+        // SAFETY: forwarded from the caller.
+        let reason = unsafe { optional(reason, "reason") }?.unwrap_or("");
         let grace = if grace_us == 0 { None } else { Some(micros(grace_us, "grace_us")?) };
-        runtime.stop(reason.unwrap_or(""), grace)
+        gs.stop(reason, grace)
     })
 }
 
-/// For bindings: the host ends by itself, about to leave with `code`; `error` not null: with an uncaught error.
-/// Never blocks. Errors: CLOSED, NOT_UTF8, NULL.
+/// Blocks until every phase is over and the report is written, at most `timeout_us` microseconds, `GRACESHUT_FOREVER` without
+/// limit. Writes the decided status to `exit_code` (may be null): return it from main. Whoever waits here is the one who
+/// leaves; a program that never calls it is left by `exit` on a thread of graceshut. Any thread but a hook's. (spec 6.4, 6.5)
 ///
-/// # Safety
-/// As `graceshut_stop`.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn graceshut_host_end(gs: *const graceshut_t, error: *const c_char, code: i32) -> i32 {
-    // SAFETY: forwarded from the caller.
-    guard(|| unsafe { handle(gs)?.host_end(optional(error, "error")?, code) })
-}
-
-/// For bindings: the host can run nothing any more; its hooks that have not begun are skipped. Errors: NULL.
+/// If another thread is already inside `exit`, the process leaves there and this call does not return.
 ///
-/// # Safety
-/// As `graceshut_uninstall`.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn graceshut_host_closed(gs: *const graceshut_t) -> i32 {
-    guard(|| {
-        // SAFETY: forwarded from the caller.
-        unsafe { handle(gs) }?.host_closed();
-        Ok(())
-    })
-}
-
-/// For bindings: somebody set another handler for `signo`; puts graceshut's on top again. Errors: CLOSED, BAD_VALUE, OS, NULL.
-///
-/// # Safety
-/// As `graceshut_uninstall`.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn graceshut_rearm(gs: *const graceshut_t, signo: i32, chain: i32) -> i32 {
-    guard(|| {
-        let chain = if chain == GRACESHUT_CHAIN_ALWAYS { Chain::Always } else { Chain::Never };
-        // SAFETY: forwarded from the caller.
-        unsafe { handle(gs) }?.rearm(signo, chain)
-    })
-}
-
-/// Blocks until every phase is over and the report is written; `timeout_us` < 0: without limit. `exit_code` (may be null)
-/// gets the decided status: return it from main. Whoever waits here is the one who leaves.
-///
-/// Errors: TIMEOUT, WRONG_THREAD inside a hook, CLOSED, NULL.
+/// Errors: TIMEOUT, BAD_TIME (negative), WRONG_THREAD (inside a hook), CLOSED, NULL.
 ///
 /// # Safety
 /// As `graceshut_uninstall`; `exit_code` is null or writable.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn graceshut_wait(gs: *const graceshut_t, timeout_us: i64, exit_code: *mut i32) -> i32 {
+pub unsafe extern "C" fn graceshut_wait(gs: *const graceshut_t, timeout_us: i64, exit_code: *mut c_int) -> c_int {
     guard(|| {
-        let limit = u64::try_from(timeout_us).ok().map(std::time::Duration::from_micros);
         // SAFETY: forwarded from the caller.
-        let finished = unsafe { handle(gs) }?.wait(limit)?;
+        let gs = unsafe { handle(gs) }?;
+        let finished = gs.wait(limit(timeout_us, "timeout_us")?)?;
         if !exit_code.is_null() {
             // SAFETY: writable by the caller's promise.
             unsafe { *exit_code = finished.exit.code };
@@ -186,15 +182,17 @@ pub unsafe extern "C" fn graceshut_wait(gs: *const graceshut_t, timeout_us: i64,
     })
 }
 
-/// `GRACESHUT_IDLE`, `_ARMED`, `_STOPPING` or `_STOPPED`; idle for null. Never blocks.
+/// Where the process is in its life: `GRACESHUT_IDLE`, `_ARMED`, `_STOPPING` or `_STOPPED`; idle for null. Any thread; never
+/// blocks. (spec 2.1)
 ///
 /// # Safety
 /// As `graceshut_uninstall`.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn graceshut_state(gs: *const graceshut_t) -> i32 {
+pub unsafe extern "C" fn graceshut_state(gs: *const graceshut_t) -> c_int {
     guard_or(GRACESHUT_IDLE, || {
         // SAFETY: forwarded from the caller.
-        Ok(match unsafe { handle(gs) }?.state() {
+        let gs = unsafe { handle(gs) }?;
+        Ok(match gs.state() {
             State::Idle => GRACESHUT_IDLE,
             State::Armed => GRACESHUT_ARMED,
             State::Stopping(_) => GRACESHUT_STOPPING,
@@ -203,7 +201,7 @@ pub unsafe extern "C" fn graceshut_state(gs: *const graceshut_t) -> i32 {
     })
 }
 
-/// The name of the phase that runs, or null. Freed by `graceshut_string_free`.
+/// The name of the phase that runs, or null when none does. Free it with `graceshut_string_free`. Any thread; never blocks.
 ///
 /// # Safety
 /// As `graceshut_uninstall`.
@@ -211,14 +209,16 @@ pub unsafe extern "C" fn graceshut_state(gs: *const graceshut_t) -> i32 {
 pub unsafe extern "C" fn graceshut_phase(gs: *const graceshut_t) -> *mut c_char {
     guard_or(std::ptr::null_mut(), || {
         // SAFETY: forwarded from the caller.
-        Ok(match unsafe { handle(gs) }?.state() {
+        let gs = unsafe { handle(gs) }?;
+        Ok(match gs.state() {
             State::Stopping(phase) if !phase.is_empty() => give(phase),
             _ => std::ptr::null_mut(),
         })
     })
 }
 
-/// The report as JSON (docs/report.schema.json), or null before the end. Freed by `graceshut_string_free`.
+/// The report as one JSON object, or null before every phase is over. Free it with `graceshut_string_free`. Any thread; never
+/// blocks. (spec 11.1)
 ///
 /// # Safety
 /// As `graceshut_uninstall`.
@@ -226,91 +226,169 @@ pub unsafe extern "C" fn graceshut_phase(gs: *const graceshut_t) -> *mut c_char 
 pub unsafe extern "C" fn graceshut_report_json(gs: *const graceshut_t) -> *mut c_char {
     guard_or(std::ptr::null_mut(), || {
         // SAFETY: forwarded from the caller.
-        Ok(unsafe { handle(gs) }?.report().map_or(std::ptr::null_mut(), |r| give(r.to_json())))
+        let gs = unsafe { handle(gs) }?;
+        Ok(gs.report().map_or(std::ptr::null_mut(), |r| give(r.to_json())))
     })
 }
 
-/// The schedule as a table for people, best and worst case. Freed by `graceshut_string_free`.
+/// The schedule as a table for people, best and worst case, before anything happens. Null for null. Free it with
+/// `graceshut_string_free`. Any thread; never blocks. (spec 5.4)
 ///
 /// # Safety
 /// As `graceshut_uninstall`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn graceshut_plan_text(gs: *const graceshut_t) -> *mut c_char {
-    // SAFETY: forwarded from the caller.
-    guard_or(std::ptr::null_mut(), || Ok(give(unsafe { handle(gs) }?.plan().to_string())))
+    guard_or(std::ptr::null_mut(), || {
+        // SAFETY: forwarded from the caller.
+        let gs = unsafe { handle(gs) }?;
+        Ok(give(gs.plan().to_string()))
+    })
 }
 
-/// The effective configuration as JSON, each value with its origin. Freed by `graceshut_string_free`.
+/// The effective configuration as one JSON object, each value with its origin. Null for null. Free it with
+/// `graceshut_string_free`. Any thread; never blocks. (spec 12.2)
 ///
 /// # Safety
 /// As `graceshut_uninstall`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn graceshut_config_json(gs: *const graceshut_t) -> *mut c_char {
-    // SAFETY: forwarded from the caller.
-    guard_or(std::ptr::null_mut(), || Ok(give(unsafe { handle(gs) }?.config().to_json().to_string())))
+    guard_or(std::ptr::null_mut(), || {
+        // SAFETY: forwarded from the caller.
+        let gs = unsafe { handle(gs) }?;
+        Ok(give(gs.config().to_json().to_string()))
+    })
 }
 
-/// The state in one line for people. Freed by `graceshut_string_free`.
+/// The state in one line for people. Null for null. Free it with `graceshut_string_free`. Any thread; never blocks.
 ///
 /// # Safety
 /// As `graceshut_uninstall`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn graceshut_status(gs: *const graceshut_t) -> *mut c_char {
-    // SAFETY: forwarded from the caller.
-    guard_or(std::ptr::null_mut(), || Ok(give(unsafe { handle(gs) }?.status())))
+    guard_or(std::ptr::null_mut(), || {
+        // SAFETY: forwarded from the caller.
+        let gs = unsafe { handle(gs) }?;
+        Ok(give(gs.status()))
+    })
 }
 
-/// A reload hook; 0: ok. Runs on a worker, may block, one reload at a time.
-pub type graceshut_reload_fn = Option<unsafe extern "C" fn(user_data: *mut c_void) -> i32>;
-/// An event callback: one JSON object, valid during the call. On a thread of its own, one event at a time; may block.
+/// A reload hook: 0 is ok, anything else failed. On a worker thread of graceshut; may block.
+pub type graceshut_reload_fn = Option<unsafe extern "C" fn(user_data: *mut c_void) -> c_int>;
+/// Takes an event: one JSON object with "event" (trigger, phase_start, phase_end, hook_start, hook_cancel, hook_end, deadline,
+/// progress, log, reload, handler, status, finished), "at_us" since the trigger, and where they apply "phase", "hook",
+/// "outcome", "message", "value", "total". `json` is valid during the call. On a thread of its own, one event at a time; may
+/// block, which delays later events and nothing else; must not call `graceshut_uninstall`.
 pub type graceshut_event_fn = Option<unsafe extern "C" fn(json: *const c_char, user_data: *mut c_void)>;
 
-/// Registers a reload hook (SIGHUP, by default). Errors: NULL, NOT_UTF8, BAD_VALUE, CLOSED, OS.
+/// Registers a reload hook. With one, HUP reloads instead of stopping; one reload at a time, in order of registration. Any
+/// thread; never blocks. (spec 3.4, 3.6)
+///
+/// Errors: NULL, NOT_UTF8, BAD_VALUE (empty name), CLOSED, OS. `destroy` has been called then.
 ///
 /// # Safety
-/// As `graceshut_uninstall`; `fn_`, `user_data` and `destroy` belong together. On an error `destroy` has been called.
+/// As `graceshut_uninstall`; `callback`, `user_data` and `destroy` belong together and may be used on other threads.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn graceshut_on_reload(
     gs: *const graceshut_t,
     name: *const c_char,
-    fn_: graceshut_reload_fn,
+    callback: graceshut_reload_fn,
     user_data: *mut c_void,
-    destroy: graceshut_destroy,
-) -> i32 {
+    destroy: graceshut_destroy_fn,
+) -> c_int {
     let data = UserData::new(user_data, destroy);
     guard(move || {
         // SAFETY: forwarded from the caller.
-        let (runtime, name) = unsafe { (handle(gs)?, required(name, "name")?) };
-        let f = fn_.ok_or_else(|| null("fn"))?;
+        let gs = unsafe { handle(gs) }?;
+        // SAFETY: forwarded from the caller.
+        let name = unsafe { required(name, "name") }?;
+        let call = callback.ok_or_else(|| null("callback"))?;
         // SAFETY: function and data were given together for this call.
-        runtime.on_reload(name, move || match unsafe { f(data.get()) } {
+        gs.on_reload(name, move || match unsafe { call(data.get()) } {
             0 => Ok(()),
             code => Err(HookError::failed(format!("returned {code}"))),
         })
     })
 }
 
-/// Registers a callback for every event. Errors: NULL, CLOSED, OS.
+/// Registers a callback for every event from now on. Any thread; never blocks. (spec 11.2)
+///
+/// Errors: NULL, CLOSED, OS. `destroy` has been called then.
 ///
 /// # Safety
 /// As `graceshut_on_reload`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn graceshut_on_event(
     gs: *const graceshut_t,
-    fn_: graceshut_event_fn,
+    callback: graceshut_event_fn,
     user_data: *mut c_void,
-    destroy: graceshut_destroy,
-) -> i32 {
+    destroy: graceshut_destroy_fn,
+) -> c_int {
     let data = UserData::new(user_data, destroy);
     guard(move || {
         // SAFETY: forwarded from the caller.
-        let runtime = unsafe { handle(gs) }?;
-        let f = fn_.ok_or_else(|| null("fn"))?;
-        runtime.on_event(move |event| {
-            if let Ok(json) = std::ffi::CString::new(event.to_json()) {
-                // SAFETY: function and data were given together; the string outlives the call.
-                unsafe { f(json.as_ptr(), data.get()) };
-            }
+        let gs = unsafe { handle(gs) }?;
+        let call = callback.ok_or_else(|| null("callback"))?;
+        gs.on_event(move |event| {
+            let json = c_string(event.to_json());
+            // SAFETY: function and data were given together; the string outlives the call.
+            unsafe { call(json.as_ptr(), data.get()) };
         })
+    })
+}
+
+/// For bindings: the host ends by itself, about to leave with `code`; `error` not null: because of that uncaught error. Any
+/// thread; never blocks: `graceshut_wait` for the phases. A C program need not call it: exit and return from main are noticed.
+/// (spec 2.3, 2.6)
+///
+/// Errors: CLOSED, NOT_UTF8, NULL.
+///
+/// # Safety
+/// As `graceshut_uninstall`; `error` is null or NUL-terminated.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn graceshut_host_end(gs: *const graceshut_t, error: *const c_char, code: c_int) -> c_int {
+    guard(|| {
+        // SAFETY: forwarded from the caller.
+        let gs = unsafe { handle(gs) }?;
+        // SAFETY: forwarded from the caller.
+        let error = unsafe { optional(error, "error") }?;
+        gs.host_end(error, code)
+    })
+}
+
+/// For bindings: the host can run nothing any more; those of its hooks (`GRACESHUT_HOOK_IN_HOST`) that have not begun are
+/// skipped. Any thread; never blocks. (spec 2.6)
+///
+/// Errors: NULL.
+///
+/// # Safety
+/// As `graceshut_uninstall`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn graceshut_host_closed(gs: *const graceshut_t) -> c_int {
+    guard(|| {
+        // SAFETY: forwarded from the caller.
+        let gs = unsafe { handle(gs) }?;
+        gs.host_closed();
+        Ok(())
+    })
+}
+
+/// For bindings: somebody set another handler for `signo`; puts graceshut's on top again, with `chain` a `GRACESHUT_CHAIN_*`.
+/// Any thread; never blocks. (spec 3.5)
+///
+/// Errors: CLOSED, BAD_VALUE (no managed signal, no such chain), OS, NULL.
+///
+/// # Safety
+/// As `graceshut_uninstall`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn graceshut_rearm(gs: *const graceshut_t, signo: c_int, chain: c_int) -> c_int {
+    guard(|| {
+        let chain = match chain {
+            GRACESHUT_CHAIN_NEVER => Chain::Never,
+            GRACESHUT_CHAIN_ALWAYS => Chain::Always,
+            other => return Err(Error::new(ErrorKind::BadValue, format!("chain {other} is no GRACESHUT_CHAIN_*"))),
+        };
+        // SAFETY: forwarded from the caller.
+        let gs = unsafe { handle(gs) }?;
+        gs.rearm(signo, chain)
     })
 }

@@ -91,7 +91,7 @@ impl Engine {
             return hook_box(run.end, run.given, run.waiting, self.hooks_in(run.phase));
         }
         let (behind, line) = self.rosters.get(run.phase).map_or((0, 0), |r| r.chain(self.hook(id).name));
-        hook_box(run.end, run.given, behind, line)
+        hook_box(run.end, run.given, behind.min(run.waiting), line)
     }
 
     /// After the phase's end moved closer: a running hook follows, but never into the past.

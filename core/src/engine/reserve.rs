@@ -30,12 +30,11 @@ impl Engine {
         if b.is_some() { slot } else { Slot { cap: spec.cap.resolve(None), ..slot } }
     }
 
-    /// The hooks of phase `i` changed. Once the plan is cut no reserve is added any more: D was set without it.
+    /// The hooks of phase `i` changed. (Once the plan is cut nobody can be registered where there is no reserve.)
     pub(super) fn refresh_reserve(&mut self, i: usize) {
         let slot = self.share_of(i);
         if let Some(run) = &mut self.run
             && let Some(place) = run.budget.slots.get_mut(i)
-            && (!run.cut || slot.reserve.is_zero())
         {
             *place = slot;
         }

@@ -87,7 +87,6 @@ impl Completion {
         self.say(result);
     }
 
-    /// As [`finish`](Completion::finish), for work that took `used` but is only now known to be over; never blocks.
     fn say(&mut self, result: HookResult) {
         if !std::mem::replace(&mut self.said, true) {
             let (ending, code) = ending_of(result);
@@ -99,7 +98,13 @@ impl Completion {
 
 impl Drop for Completion {
     fn drop(&mut self) {
-        self.say(Err(HookError::failed("the hook was dropped before it completed")));
+        if !std::thread::panicking() {
+            return self.say(Err(HookError::failed("the hook was dropped before it completed")));
+        }
+        // On the thread that runs the hook's body, whoever catches the panic has its words.
+        if !crate::runtime::is_inside_hook() {
+            self.say(Err(HookError::Panicked("the hook panicked before it completed".to_owned())));
+        }
     }
 }
 

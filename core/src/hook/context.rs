@@ -31,6 +31,7 @@ pub(crate) struct Ctx {
     wake: Wake,
     on_cancel: Mutex<Vec<Canceller>>,
     on_kill: Mutex<Option<Box<dyn Fn() + Send>>>,
+    killed: AtomicBool,
     progress_at: AtomicU64,
 }
 
@@ -47,6 +48,7 @@ impl Ctx {
             wake: Wake::new(),
             on_cancel: Mutex::new(Vec::new()),
             on_kill: Mutex::new(None),
+            killed: AtomicBool::new(false),
             progress_at: AtomicU64::new(0),
         })
     }
@@ -70,9 +72,13 @@ impl Ctx {
 
     /// The hard deadline of a hook that can be stopped for real.
     pub(crate) fn kill(&self) {
-        if let Some(kill) = &*self.on_kill.lock().unwrap_or_else(PoisonError::into_inner) {
+        let kill = self.on_kill.lock().unwrap_or_else(PoisonError::into_inner);
+        // Under the lock: whoever comes later with what to do finds this set.
+        self.killed.store(true, SeqCst);
+        if let Some(kill) = &*kill {
             kill();
         }
+        drop(kill);
         self.wake.notify();
     }
 }
@@ -173,14 +179,21 @@ impl Context {
 
     /// For kinds that can be stopped for real: what the hard deadline does. Must not block.
     pub(crate) fn on_kill(&self, f: impl Fn() + Send + 'static) {
-        *self.inner.on_kill.lock().unwrap_or_else(PoisonError::into_inner) = Some(Box::new(f));
+        let mut kill = self.inner.on_kill.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.inner.killed.load(SeqCst) {
+            // The deadline came while the command was being started.
+            f();
+        }
+        *kill = Some(Box::new(f));
     }
 
     /// Asks for `more` time before the soft deadline; answers what was granted (spec 5.8), never past what later phases keep.
     #[must_use = "less may be granted than was asked for"]
     pub fn extend(&self, more: Duration) -> Duration {
         let granted = self.inner.shared.with_engine(|e| e.extend(self.inner.id, more, At::now()));
-        self.inner.shared.wake_engine();
+        if !granted.is_zero() {
+            self.inner.shared.wake_engine();
+        }
         granted
     }
 

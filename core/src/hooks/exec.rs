@@ -1,5 +1,6 @@
 //! A command as a hook: a process group of its own, TERM at the soft deadline, KILL at the hard one (spec 5.5, 10.3).
 
+use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::process::CommandExt;
 use std::process::{Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -54,20 +55,36 @@ pub(crate) fn run(spec: &ExecSpec, context: &Context) -> HookResult {
 fn command(spec: &ExecSpec, context: &Context) -> Command {
     let mut command = Command::new(&spec.argv[0]);
     command.args(&spec.argv[1..]).stdin(Stdio::null()).process_group(0);
+    command.stdout(copy_of(std::io::stdout().as_fd())).stderr(copy_of(std::io::stderr().as_fd()));
     let grace = context.remaining().map_or_else(|| "10s".to_owned(), format_duration);
     command.env("GRACESHUT_GRACE", grace).env_remove("GRACESHUT_REPORT").env_remove("GRACESHUT_JOURNAL");
     command.envs(spec.env.iter().map(|(k, v)| (k, v)));
     if let Some(dir) = &spec.dir {
         command.current_dir(dir);
     }
-    let set_mask = || {
-        crate::signal::set_host_mask();
-        Ok(())
-    };
-    // SAFETY: between fork and exec only pthread_sigmask is called, which is async-signal-safe; std has emptied the mask
-    // and a child is to get the host's own (spec 10.3).
-    unsafe { command.pre_exec(set_mask) };
+    if !host_blocks_nothing() {
+        let set_mask = || {
+            crate::signal::set_host_mask();
+            Ok(())
+        };
+        // SAFETY: between fork and exec only rt_sigprocmask is called, which is async-signal-safe.
+        unsafe { command.pre_exec(set_mask) };
+    }
     command
+}
+
+/// Node closes its standard streams on exec: inherited as they are, the child would have none and its first file would take
+/// their numbers. A copy always arrives.
+fn copy_of(stream: BorrowedFd<'_>) -> Stdio {
+    stream.try_clone_to_owned().map_or_else(|_| Stdio::null(), Stdio::from)
+}
+
+/// True when the child is to get an empty mask, which std gives it anyway (spec 10.3). Without a `pre_exec` std starts it by
+/// posix_spawn: no copy of a big process's page tables, and nobody's fork handlers run.
+fn host_blocks_nothing() -> bool {
+    let mask = crate::signal::host_mask();
+    // SAFETY: `mask` is a valid set.
+    (1..=64).all(|signo| unsafe { libc::sigismember(&raw const mask, signo) } != 1)
 }
 
 /// Waits for the end of `pid` and leaves its number taken.

@@ -200,6 +200,9 @@ impl Runtime {
         let until = limit.map_or(At::NEVER, |l| At::now().plus(l));
         let shared = &self.shared;
         if shared.door.wait(until, interruptible, || shared.closed.load(SeqCst)) {
+            if shared.leaves() {
+                exit::waited();
+            }
             return Ok(shared.door.finished().cloned());
         }
         shared.check_open().map(|()| None)
@@ -328,18 +331,14 @@ impl Shared {
     }
 
     fn subscribe(self: &Arc<Self>, f: Subscriber) -> Result<(), Error> {
-        let first = {
-            let mut list = self.events.subscribers.lock().unwrap_or_else(PoisonError::into_inner);
-            list.push(Arc::new(f));
-            list.len() == 1
-        };
-        if !first {
+        if !self.events.subscribe(f) {
             return Ok(());
         }
         let shared = Arc::clone(self);
-        // Not counted among the threads `uninstall` waits for: it runs somebody's code.
         let made = std::thread::Builder::new().name("gs-events".to_owned()).spawn(move || shared.deliver_events());
-        made.map(drop).map_err(|e| Error::os("cannot make the thread gs-events", &e))
+        let thread = made.map_err(|e| Error::os("cannot make the thread gs-events", &e))?;
+        *self.events_thread.lock().unwrap_or_else(PoisonError::into_inner) = Some(thread);
+        Ok(())
     }
 
     fn deliver_events(&self) {
@@ -347,8 +346,7 @@ impl Shared {
         while !self.closed.load(SeqCst) {
             let seen = self.events.wake.seen();
             while let Some(event) = self.events.next() {
-                let list = self.events.subscribers.lock().unwrap_or_else(PoisonError::into_inner).clone();
-                for f in list {
+                for f in self.events.subscribers() {
                     // A callback that panics loses this event, not the thread.
                     let _ = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| f(&event)));
                 }

@@ -1,68 +1,93 @@
 //! The engine's thread: drains what woke it into events, and carries out the commands. A page of code around a pure function.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::SeqCst;
 use std::time::Duration;
 
+use super::reporter::WRITE_LIMIT;
 use super::workers::Job;
 use super::{Core, Shared, Slot};
 use crate::clock::At;
 use crate::config::{Action, Exit};
-use crate::engine::{Command, Ending, Event, HookId, Lane};
-use crate::hook::{Body, Completion, Context, HookError, HookResult};
+use crate::engine::{Command, Ending, Engine, Event, ExitPlan, HookId, Lane};
+use crate::hook::{Body, Completion, Context, Ctx, HookError, HookResult};
 use crate::inflight;
 use crate::plan::margin_of;
 use crate::signal::{self, Caught};
 
 /// How often somebody else's handler is looked for where nobody tells (spec 3.5).
 const LOOK_EVERY: Duration = Duration::from_secs(5);
+/// Commands carried out at a time: the list is made once, at install (spec 8.7).
+const AT_A_TIME: usize = 64;
+/// How long after the end of the plan the report may keep the door shut.
+const DOOR_LIMIT: Duration = Duration::from_millis(2 * WRITE_LIMIT.as_millis() as u64);
 
-/// What a command comes to once its hook's body was taken out under the lock.
-enum Action2 {
-    Run(Lane, usize, Job),
-    Tell(Command, Option<Arc<crate::hook::Ctx>>),
+/// A command that is carried out without the lock: it calls code that may be somebody's.
+enum Tell {
+    Cancel(Arc<Ctx>),
+    Kill(Arc<Ctx>),
+    /// Work in flight was given up.
+    Left,
+    Extend(At),
+    Finish(ExitPlan, bool),
 }
 
 pub(super) struct Dispatch {
     shared: Arc<Shared>,
-    actions: Vec<Action2>,
+    tells: Vec<Tell>,
     look_at: At,
+    /// When the door is opened although the report is not written.
+    door_at: At,
+}
+
+/// What a [`step`](Dispatch::step) left to be done.
+#[derive(Default)]
+struct Todo {
+    ring_native: bool,
+    ring_host: bool,
+    deadline: bool,
+    more: bool,
 }
 
 impl Dispatch {
     pub(super) fn new(shared: Arc<Shared>) -> Dispatch {
         let look_at = if shared.host.must_poll() { At::now().plus(LOOK_EVERY) } else { At::NEVER };
-        Dispatch { shared, actions: Vec::with_capacity(64), look_at }
+        Dispatch { shared, tells: Vec::with_capacity(AT_A_TIME), look_at, door_at: At::NEVER }
     }
 
     /// The thread's body; ends when the runtime is closed.
     pub(super) fn run(mut self) {
         let managed: Vec<i32> = self.shared.config.signals.iter().map(|s| s.signo).collect();
+        run_handlers_on_this_stack();
         signal::block_all_but(Some(&managed));
         while !self.shared.closed.load(SeqCst) {
             let seen = signal::wake().seen();
             self.take_signals();
-            let next = self.step();
-            if self.perform() {
+            let mut todo = Todo::default();
+            let next = self.step(&mut todo);
+            self.perform(&todo);
+            if todo.more {
                 continue;
             }
             let now = At::now();
             self.look_for_strangers(now);
+            self.open_stuck_door(now);
             let grow = [&self.shared.native, &self.shared.host_lane].map(|pool| {
                 pool.grow(now);
                 pool.grow_at()
             });
-            signal::wake().wait(seen, next.min(grow[0]).min(grow[1]).min(self.look_at));
+            signal::wake().wait(seen, next.min(grow[0]).min(grow[1]).min(self.look_at).min(self.door_at));
         }
     }
 
     fn take_signals(&mut self) {
-        let shared = Arc::clone(&self.shared);
-        signal::drain(&mut |caught| on_caught(&shared, caught));
+        let shared = &self.shared;
+        signal::drain(&mut |caught| on_caught(shared, caught));
     }
 
     /// Lets the engine act on time and on empty in-flight groups; takes its commands. Answers when to look again.
-    fn step(&mut self) -> At {
+    fn step(&mut self, todo: &mut Todo) -> At {
         let shared = &self.shared;
         let mut guard = shared.lock();
         let core = &mut *guard;
@@ -71,54 +96,58 @@ impl Dispatch {
             core.engine.handle(Event::Tick, now);
         }
         settle_in_flight(core, now);
-        while let Some(command) = core.engine.next_command() {
+        while self.tells.len() < AT_A_TIME
+            && let Some(command) = core.engine.next_command()
+        {
+            let ctx = |id: HookId| core.slots.get(id.0 as usize).and_then(Option::as_ref).map(|s| Arc::clone(&s.ctx));
             match command {
-                Command::Start(id) => self.actions.extend(start(core, shared, id)),
+                Command::Start(id) => start(core, shared, id, todo),
                 Command::Word(word) => inflight::set_word(word),
                 Command::CountInFlight(point) => core.engine.note_in_flight(point, inflight::total(), now),
-                Command::Cancel(id) | Command::Abandon(id) | Command::Kill(id) => {
-                    if !matches!(command, Command::Cancel(_)) {
-                        core.waiting_for_zero.retain(|(waiting, _)| *waiting != id);
-                    }
-                    let ctx = core.slots.get(id.0 as usize).and_then(Option::as_ref).map(|s| Arc::clone(&s.ctx));
-                    self.actions.push(Action2::Tell(command, ctx));
+                // Before the hooks are rung for: timers are armed first (spec 5.6).
+                Command::Deadline(deadline) => {
+                    shared.events.set_t0(core.engine.window().map_or(now, |(t0, _)| t0));
+                    todo.deadline |= set_watchdog(shared, &core.engine, deadline);
                 }
-                other => self.actions.push(Action2::Tell(other, None)),
+                Command::Cancel(id) => self.tells.extend(ctx(id).map(Tell::Cancel)),
+                Command::Kill(id) => self.tells.extend(ctx(id).map(Tell::Kill)),
+                Command::Abandon(id) => {
+                    if let Some(at) = core.waiting_for_zero.iter().position(|(waiting, _)| *waiting == id) {
+                        core.waiting_for_zero.swap_remove(at);
+                        self.tells.push(Tell::Left);
+                    }
+                }
+                Command::ExtendTimeout(deadline) => self.tells.push(Tell::Extend(deadline)),
+                Command::Finish { exit, at_once, .. } => self.tells.push(Tell::Finish(exit, at_once)),
             }
             settle_in_flight(core, now);
         }
+        todo.more = core.engine.has_commands();
         core.engine.next_deadline()
     }
 
-    /// Carries the taken commands out, in order, without the lock. True when there were any.
-    fn perform(&mut self) -> bool {
-        let any = !self.actions.is_empty();
-        let mut batch: Vec<Job> = Vec::new();
-        let mut batch_for = (Lane::Native, 0);
-        for action in self.actions.drain(..) {
-            match action {
-                Action2::Run(lane, phase, job) => {
-                    if batch_for != (lane, phase) {
-                        self.shared.pool(batch_for.0).push(batch_for.1, std::mem::take(&mut batch).into_iter());
-                        batch_for = (lane, phase);
-                    }
-                    batch.push(job);
-                }
-                Action2::Tell(command, ctx) => {
-                    if !batch.is_empty() {
-                        self.shared.pool(batch_for.0).push(batch_for.1, std::mem::take(&mut batch).into_iter());
-                    }
-                    tell(&self.shared, command, ctx);
-                }
+    /// Carries out what is left to do, without the lock. First of all hooks begin.
+    fn perform(&mut self, todo: &Todo) {
+        let shared = &self.shared;
+        if todo.ring_native {
+            shared.native.ring();
+        }
+        if todo.ring_host {
+            shared.host_lane.ring();
+        }
+        if todo.deadline {
+            shared.watchdog.notify();
+        }
+        let mut over = false;
+        for tell in self.tells.drain(..) {
+            if let Tell::Finish(..) = tell {
+                over = true;
+                self.door_at = At::now().plus(DOOR_LIMIT);
             }
+            // A callback that panics costs itself, not this thread.
+            let _ = catch_unwind(AssertUnwindSafe(|| carry_out(shared, tell)));
         }
-        if !batch.is_empty() {
-            self.shared.pool(batch_for.0).push(batch_for.1, batch.into_iter());
-        }
-        if any {
-            self.shared.events.bell();
-        }
-        any
+        if over { shared.events.bell() } else { shared.events.bell_if_heard() }
     }
 
     fn look_for_strangers(&mut self, now: At) {
@@ -130,6 +159,24 @@ impl Dispatch {
             self.shared.events.say_replaced(&replaced);
         }
     }
+
+    /// The report hangs (a dead file server): somebody else opens the door.
+    fn open_stuck_door(&mut self, now: At) {
+        if now >= self.door_at {
+            self.door_at = At::NEVER;
+            self.shared.overtake_report();
+        }
+    }
+}
+
+/// Takes away the alternate stack the standard library gave this thread: 8 KiB are too little for the frames of two managed
+/// signals at once on a CPU with wide registers (AVX-512: 3 KiB and more each). This thread's own has room for many, and
+/// for what a chained handler of the host needs.
+fn run_handlers_on_this_stack() {
+    let none = libc::stack_t { ss_sp: std::ptr::null_mut(), ss_flags: libc::SS_DISABLE, ss_size: 0 };
+    // SAFETY: `none` is a valid description and nothing runs on the alternate stack now. Should the call fail, the thread
+    // keeps the one it has.
+    unsafe { libc::sigaltstack(&none, std::ptr::null_mut()) };
 }
 
 /// Ends in-flight hooks whose group is empty (spec 9.3).
@@ -146,37 +193,45 @@ fn settle_in_flight(core: &mut Core, now: At) {
     }
 }
 
-/// Takes a hook's body out and makes a job of it.
-fn start(core: &mut Core, shared: &Arc<Shared>, id: HookId) -> Option<Action2> {
+/// Gives a hook's body to its lane.
+fn start(core: &mut Core, shared: &Shared, id: HookId, todo: &mut Todo) {
     let Core { engine, slots, waiting_for_zero, .. } = core;
-    let Slot { body, ctx } = slots.get_mut(id.0 as usize)?.as_mut()?;
-    let (body, ctx) = (body.take()?, Arc::clone(ctx));
-    let _ = shared;
-    let (lane, phase) = (ctx.lane, ctx.phase_index);
-    let context = Context { inner: ctx };
-    let job: Job = match body {
-        Body::Pause => return None,
+    let Some(Slot { body, ctx }) = slots.get_mut(id.0 as usize).and_then(Option::as_mut) else { return };
+    let Some(body) = body.take() else { return };
+    match body {
+        Body::Pause => {}
         Body::Inflight(group) => {
             engine.handle(Event::Begun(id), At::now());
             waiting_for_zero.push((id, group));
-            return None;
         }
-        Body::Run(f) => Box::new(move || run_body(f, &context)),
-        Body::Start(f) => Box::new(move || start_body(f, context)),
-    };
-    Some(Action2::Run(lane, phase, job))
+        body => {
+            let (lane, phase) = (ctx.lane, ctx.phase_index);
+            shared.pool(lane).add(phase, Job::Hook(body, Context { inner: Arc::clone(ctx) }));
+            if lane == Lane::Host { todo.ring_host = true } else { todo.ring_native = true }
+        }
+    }
+}
+
+/// The body of a hook, on a worker.
+pub(super) fn run_hook(body: Body, context: Context) {
+    match body {
+        Body::Run(f) => run_body(f, context),
+        Body::Start(f) => start_body(f, context),
+        Body::Pause | Body::Inflight(_) => {}
+    }
 }
 
 type RunBody = Box<dyn FnOnce(&Context) -> HookResult + Send>;
 type StartBody = Box<dyn FnOnce(Context, Completion) + Send>;
 
-fn run_body(f: RunBody, context: &Context) {
-    let completion = Completion::new(context.clone());
+fn run_body(f: RunBody, context: Context) {
+    let completion = Completion::new(context);
+    let context = completion.context();
     if context.inner.lane == Lane::Native && !context.begin() {
         return; // its time passed while it waited for a worker; the completion's late word changes nothing
     }
     let result = super::exit::inside_hook(context, || {
-        std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| f(context)))
+        catch_unwind(AssertUnwindSafe(|| f(context)))
             .unwrap_or_else(|panic| Err(HookError::Panicked(crate::hook::panic_message(&*panic))))
     });
     completion.finish(result);
@@ -187,53 +242,38 @@ fn start_body(f: StartBody, context: Context) {
     if context.inner.lane == Lane::Native && !context.begin() {
         return;
     }
-    let id = context.inner.id;
-    let shared = Arc::clone(&context.inner.shared);
-    let result = super::exit::inside_hook(&context.clone(), || {
-        std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| f(context, completion)))
-    });
+    let result = super::exit::inside_hook(&context, || catch_unwind(AssertUnwindSafe(|| f(context.clone(), completion))));
     if let Err(panic) = result {
-        // The completion was dropped while unwinding and said "failed"; say it better if that came second.
+        // A completion that was dropped by this very panic kept silent (see its Drop); one given away may have spoken.
         let message = crate::hook::panic_message(&*panic);
-        shared.engine_event(Event::Done(id, Ending::Failed { message, panic: true }, None));
+        context.inner.shared.engine_event(Event::Done(context.inner.id, Ending::Failed { message, panic: true }, None));
     }
 }
 
-fn tell(shared: &Arc<Shared>, command: Command, ctx: Option<Arc<crate::hook::Ctx>>) {
-    match command {
-        Command::Cancel(_) => drop(ctx.map(|c| c.cancel())),
-        Command::Kill(_) => drop(ctx.map(|c| c.kill())),
-        Command::Abandon(id) => note_left(shared, id),
-        Command::Deadline(deadline) => set_watchdog(shared, deadline),
-        Command::ExtendTimeout(deadline) => shared.events.extend_timeout(deadline - At::now()),
-        Command::Finish { exit, at_once, .. } => shared.on_finish(exit, at_once),
-        Command::Start(_) | Command::Word(_) | Command::CountInFlight(_) => {}
+fn carry_out(shared: &Arc<Shared>, tell: Tell) {
+    match tell {
+        Tell::Cancel(ctx) => ctx.cancel(),
+        Tell::Kill(ctx) => ctx.kill(),
+        // Spec 9.3.
+        Tell::Left => shared.events.say_left(inflight::total()),
+        Tell::Extend(deadline) => shared.events.extend_timeout(deadline - At::now()),
+        Tell::Finish(exit, at_once) => shared.on_finish(exit, at_once),
     }
 }
 
-/// Says how much work was left when the wait for it was given up (spec 9.3).
-fn note_left(shared: &Shared, id: HookId) {
-    let core = shared.lock();
-    if core.engine.hook_spec(id).is_some_and(|s| s.kind == crate::engine::Kind::INFLIGHT) {
-        drop(core);
-        shared.events.say_left(inflight::total());
-    }
-}
-
-fn set_watchdog(shared: &Shared, deadline: At) {
+/// Stores the hard end for the watchdog; true when it is to be told.
+fn set_watchdog(shared: &Shared, engine: &Engine, deadline: At) -> bool {
     if !shared.watchdog_on {
-        return;
+        return false;
     }
-    let (margin, allowance, forced) = {
-        let core = shared.lock();
-        let margin = core.engine.window().map_or_else(|| margin_of(shared.config.grace.value), |(_, m)| m);
-        let code = core.engine.reason().and_then(|r| r.signo).map_or(70, |signo| 128 + signo);
-        (margin, core.engine.rebase_allowance(), shared.config.exit_code_forced.value.unwrap_or(code))
-    };
-    if !shared.door.is_finished() {
-        shared.watchdog.set_code(forced);
+    let margin = engine.window().map_or_else(|| margin_of(shared.config.grace.value), |(_, m)| m);
+    if engine.finished().is_none() {
+        let code = engine.reason().and_then(|r| r.signo).map_or(70, |signo| 128 + signo);
+        shared.watchdog.set_code(shared.config.exit_code_forced.value.unwrap_or(code));
     }
-    shared.watchdog.set(deadline.plus(margin / 2), Duration::from_secs(1).max(margin), allowance + margin / 2);
+    let allowance = engine.rebase_allowance() + margin / 2;
+    shared.watchdog.set(deadline.plus(margin / 2), Duration::from_secs(1).max(margin), allowance);
+    true
 }
 
 /// What a caught signal does (spec 3.4).
@@ -255,7 +295,8 @@ fn on_caught(shared: &Arc<Shared>, caught: Caught) {
             shared.lock().engine.handle(event, At::now());
         }
         Action::Reload => shared.request_reload(),
-        Action::Status => shared.events.say_status(&shared.status_line()),
+        // Written by the report's thread: stderr may be stuck.
+        Action::Status => shared.events.ask_status(),
         Action::Ignore | Action::Default => {}
     }
 }
@@ -270,6 +311,7 @@ impl Shared {
     pub(super) fn status_line(&self) -> String {
         let state = self.state();
         let hooks = self.with_engine(|e| e.hook_ids().count());
-        format!("graceshut: {state}, {hooks} hooks, {} in flight, grace {}", inflight::total(), crate::plan::format_duration(self.config.grace.value))
+        let grace = crate::plan::format_duration(self.config.grace.value);
+        format!("graceshut: {state}, {hooks} hooks, {} in flight, grace {grace}", inflight::total())
     }
 }

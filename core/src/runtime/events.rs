@@ -4,12 +4,13 @@
 //! that hangs (it may need the GIL) delays the later callbacks and nothing else; what it misses beyond a bound is dropped.
 
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use serde::Serialize;
 
-use crate::clock::micros;
+use crate::clock::{At, micros};
 use crate::report::Notify;
 use crate::signal::Replaced;
 use crate::wake::Wake;
@@ -60,7 +61,13 @@ pub(crate) type Subscriber = Box<dyn Fn(&EventView) + Send + Sync>;
 pub(crate) struct Events {
     pub(super) wake: Wake,
     queue: Mutex<VecDeque<EventView>>,
-    pub(super) subscribers: Mutex<Vec<Arc<Subscriber>>>,
+    subscribers: Mutex<Vec<Arc<Subscriber>>>,
+    /// Somebody listens: a callback.
+    heard: AtomicBool,
+    /// Somebody asked for the state in one line.
+    status_asked: AtomicBool,
+    /// T0 once there is one, for events that are of the moment; 0 before.
+    t0: AtomicU64,
     notify: Option<Notify>,
 }
 
@@ -70,6 +77,9 @@ impl Events {
             wake: Wake::new(),
             queue: Mutex::new(VecDeque::with_capacity(64)),
             subscribers: Mutex::new(Vec::new()),
+            heard: AtomicBool::new(false),
+            status_asked: AtomicBool::new(false),
+            t0: AtomicU64::new(0),
             notify,
         }
     }
@@ -81,13 +91,46 @@ impl Events {
 
     /// As `bell`, where somebody wants to hear of each record at once.
     pub(super) fn bell_if_heard(&self) {
-        if self.notify.is_some() || self.listened_to() {
+        if self.tells_systemd() || self.listened_to() {
             self.wake.notify();
         }
     }
 
-    fn listened_to(&self) -> bool {
-        !self.subscribers.lock().unwrap_or_else(PoisonError::into_inner).is_empty()
+    pub(super) fn tells_systemd(&self) -> bool {
+        self.notify.is_some()
+    }
+
+    pub(super) fn listened_to(&self) -> bool {
+        self.heard.load(SeqCst)
+    }
+
+    /// Adds a callback; true for the first.
+    pub(super) fn subscribe(&self, f: Subscriber) -> bool {
+        let mut list = self.subscribers.lock().unwrap_or_else(PoisonError::into_inner);
+        list.push(Arc::new(f));
+        self.heard.store(true, SeqCst);
+        list.len() == 1
+    }
+
+    pub(super) fn subscribers(&self) -> Vec<Arc<Subscriber>> {
+        self.subscribers.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(super) fn set_t0(&self, t0: At) {
+        self.t0.store(t0.0, SeqCst);
+    }
+
+    /// Microseconds since the trigger, 0 before it.
+    fn now_us(&self) -> u64 {
+        match self.t0.load(SeqCst) {
+            0 => 0,
+            t0 => micros(At::now() - At(t0)),
+        }
+    }
+
+    /// An event of the moment.
+    fn moment(&self, event: &'static str) -> EventView {
+        EventView { event, at_us: self.now_us(), ..EventView::default() }
     }
 
     pub(super) fn say(&self, event: EventView) {
@@ -107,14 +150,17 @@ impl Events {
     }
 
     pub(crate) fn say_log(&self, phase: &str, hook: &str, message: &str) {
+        if !self.listened_to() {
+            return;
+        }
         let message: String = message.chars().take(8192).collect();
         let (phase, hook) = (Some(phase.to_owned()), Some(hook.to_owned()));
-        self.say(EventView { event: "log", phase, hook, message: Some(message), ..EventView::default() });
+        self.say(EventView { phase, hook, message: Some(message), ..self.moment("log") });
     }
 
     pub(crate) fn say_progress(&self, phase: &str, hook: &str, done: u64, total: u64) {
         let (phase, hook) = (Some(phase.to_owned()), Some(hook.to_owned()));
-        self.say(EventView { event: "progress", phase, hook, value: Some(done), total: Some(total), ..EventView::default() });
+        self.say(EventView { phase, hook, value: Some(done), total: Some(total), ..self.moment("progress") });
     }
 
     pub(super) fn say_replaced(&self, replaced: &Replaced) {
@@ -122,25 +168,35 @@ impl Events {
         let by = replaced.by.as_deref().unwrap_or("somebody");
         let outcome = if replaced.repaired { "repaired" } else { "replaced" };
         let message = Some(format!("the handler of {name} was replaced by {by}"));
-        self.say(EventView { event: "handler", outcome: Some(outcome.to_owned()), message, ..EventView::default() });
+        self.say(EventView { outcome: Some(outcome.to_owned()), message, ..self.moment("handler") });
     }
 
     pub(super) fn say_reload(&self, what: &str, error: Option<&str>) {
         let message = error.map(str::to_owned);
         let outcome = Some(if error.is_some() { "failed" } else { what }.to_owned());
         let hook = error.map(|_| what.to_owned());
-        self.say(EventView { event: "reload", hook, outcome, message, ..EventView::default() });
+        self.say(EventView { hook, outcome, message, ..self.moment("reload") });
     }
 
     pub(super) fn say_left(&self, count: u64) {
         let message = Some(format!("{count} still in flight when drain could wait no longer"));
-        self.say(EventView { event: "log", message, value: Some(count), ..EventView::default() });
+        self.say(EventView { message, value: Some(count), ..self.moment("log") });
     }
 
-    /// The `status` action asks to be told: as an event, and as a line on stderr.
+    /// The `status` action: the report's thread says it.
+    pub(super) fn ask_status(&self) {
+        self.status_asked.store(true, SeqCst);
+        self.wake.notify();
+    }
+
+    pub(super) fn status_was_asked(&self) -> bool {
+        self.status_asked.swap(false, SeqCst)
+    }
+
+    /// Says the state as an event, and as a line on stderr.
     pub(super) fn say_status(&self, line: &str) {
-        self.say(EventView { event: "status", message: Some(line.to_owned()), ..EventView::default() });
-        let limit = crate::clock::At::now().plus(Duration::from_millis(10));
+        self.say(EventView { message: Some(line.to_owned()), ..self.moment("status") });
+        let limit = At::now().plus(Duration::from_millis(10));
         // Nobody to tell if stderr is gone.
         let _ = crate::report::deliver(&crate::config::ReportTo::Line, line, "", limit);
     }

@@ -5,15 +5,19 @@
 //! - `last_act` (.fini_array): after every finaliser, the decided status replaces the host's, or the process dies by the
 //!   signal that started the shutdown.
 //!
-//! One thread owns the exit; others that come here are parked, because concurrent `exit` is undefined.
+//! One thread owns the exit; others that come here are parked, because concurrent `exit` is undefined. libc forgets an
+//! exit handler once it was called, so `at_exit` registers itself again for whoever comes second.
+//!
+//! What it does not do: handlers registered after `install` run before ours when main returns without `wait`, and so before
+//! the hooks. From glibc 2.41 on a second `exit` waits inside libc: a hook that calls it while main is already in `exit` is
+//! not seen here, and is abandoned at its deadline.
 
-use std::cell::RefCell;
+use std::cell::Cell;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI32, AtomicU32, Ordering::SeqCst};
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, Ordering::SeqCst};
 
 use super::{Shared, install, watchdog};
 use crate::clock::At;
-use crate::config::Exit;
 use crate::engine::{Event, ExitPlan, Reason, ReasonKind};
 use crate::hook::{Context, HookError};
 use crate::process;
@@ -21,17 +25,27 @@ use crate::signal;
 use crate::wake::Wake;
 
 thread_local! {
-    /// The hook this thread runs, for an exit call inside it.
-    static INSIDE: RefCell<Option<Context>> = const { RefCell::new(None) };
+    /// The hook this thread runs, for an exit call inside it; points into the frame of `inside_hook`. Without a destructor:
+    /// `exit` runs those of its thread's variables before its handlers.
+    static INSIDE: Cell<*const Context> = const { Cell::new(std::ptr::null()) };
 }
 
 /// Thread that owns the exit; 0: nobody.
 static OWNER: AtomicI32 = AtomicI32::new(0);
 /// Pid in which `at_exit` was registered; 0: nowhere.
 static REGISTERED_IN: AtomicU32 = AtomicU32::new(0);
+/// The owner has met the plan, and its way is free.
+static PASSED: AtomicBool = AtomicBool::new(false);
+/// `wait` has put `at_exit` in front of the handlers registered since install.
+static IN_FRONT: AtomicBool = AtomicBool::new(false);
 /// Status the host itself was leaving with.
 static HOST_STATUS: AtomicI32 = AtomicI32::new(0);
+/// The plan was over before the host began to leave: its status is a choice of its own.
+static CHOSEN_AFTER: AtomicBool = AtomicBool::new(false);
 static NEVER_WOKEN: Wake = Wake::new();
+
+/// What Rust's runtime leaves with after a panic in main.
+const RUST_PANIC: i32 = 101;
 
 unsafe extern "C" {
     fn on_exit(f: extern "C" fn(libc::c_int, *mut libc::c_void), arg: *mut libc::c_void) -> libc::c_int;
@@ -39,30 +53,58 @@ unsafe extern "C" {
 
 /// Notes that this thread runs that hook, while `f` runs.
 pub(super) fn inside_hook<T>(context: &Context, f: impl FnOnce() -> T) -> T {
-    let outer = INSIDE.with(|i| i.borrow_mut().replace(context.clone()));
+    let outer = INSIDE.replace(context);
     let result = f();
-    INSIDE.with(|i| *i.borrow_mut() = outer);
+    INSIDE.set(outer);
     result
 }
 
-/// True on a thread that runs a hook.
-pub(super) fn is_inside_hook() -> bool {
-    INSIDE.try_with(|i| i.borrow().is_some()).unwrap_or(false)
+/// The hook this thread runs.
+fn inside() -> Option<&'static Context> {
+    // SAFETY: non-null only while `inside_hook` is on this thread's stack, whose caller holds the context; whoever asks does
+    // so further down the same stack.
+    unsafe { INSIDE.get().as_ref() }
+}
+
+/// True on a thread that runs a hook. In the child of a hook that forked, no thread does.
+pub(crate) fn is_inside_hook() -> bool {
+    inside().is_some_and(|context| context.inner.shared.pid == process::raw::pid())
 }
 
 /// Registers `at_exit`, once per process image (a forked child inherits it).
 pub(super) fn register() {
     if REGISTERED_IN.swap(process::raw::pid(), SeqCst) == 0 {
-        // SAFETY: `at_exit` is a plain function of the required type; the library is pinned before (spec 10.4).
-        unsafe { on_exit(at_exit, std::ptr::null_mut()) };
+        put_in_front();
     } else {
         OWNER.store(0, SeqCst);
+        PASSED.store(false, SeqCst);
+        IN_FRONT.store(false, SeqCst);
+    }
+}
+
+/// libc calls the handler registered last first; being called more than once does no harm.
+fn put_in_front() {
+    // SAFETY: `at_exit` is a plain function of the required type; the library is pinned before (spec 10.4).
+    unsafe { on_exit(at_exit, std::ptr::null_mut()) };
+}
+
+/// The plan is over and this thread comes from `wait` to leave. Does not return while another thread is leaving.
+pub(super) fn waited() {
+    let owner = OWNER.load(SeqCst);
+    if owner != 0 && owner != tid() {
+        park();
+    }
+    if !IN_FRONT.swap(true, SeqCst) {
+        put_in_front();
     }
 }
 
 /// The host's own exit for programs without a runtime of their own: atexit handlers, destructors, stdio flush.
 pub fn exit_now(code: i32) {
     if own_exit() {
+        if REGISTERED_IN.load(SeqCst) == process::raw::pid() {
+            put_in_front();
+        }
         // SAFETY: exit takes an integer; this thread owns the exit, so no other thread is in it.
         unsafe { libc::exit(code) }
     }
@@ -97,24 +139,43 @@ extern "C" fn at_exit(status: libc::c_int, _: *mut libc::c_void) {
 
 fn meet_exit(status: i32) {
     let Some(shared) = install::current_shared() else { return };
-    if shared.config.exit.value == Exit::Manual {
+    if !shared.leaves() {
         return;
     }
-    HOST_STATUS.store(status, SeqCst);
-    let inside = INSIDE.try_with(|i| i.borrow().clone()).ok().flatten();
-    match inside {
-        Some(context) => end_hook_by_exit(&shared, &context, status),
-        None => shared.trigger(Reason::new(ReasonKind::HostEnd, None), None, Some(status)),
+    if PASSED.load(SeqCst) && OWNER.load(SeqCst) == tid() {
+        return skip_destructors(&shared);
+    }
+    // For whoever calls `exit` while this thread is in it.
+    put_in_front();
+    let over = shared.door.is_finished();
+    match inside() {
+        Some(context) => end_hook_by_exit(&shared, context, status),
+        None => shared.trigger(reason_of(&shared, status), None, Some(status)),
     }
     if !own_exit() {
         park();
     }
+    HOST_STATUS.store(status, SeqCst);
+    CHOSEN_AFTER.store(over, SeqCst);
     shared.door.shake();
     let _ = shared.door.wait(At::NEVER, false, || shared.closed.load(SeqCst));
+    PASSED.store(true, SeqCst);
+    skip_destructors(&shared);
+}
+
+/// Destructors would pull the ground from under a hook that still runs (spec 6.5).
+fn skip_destructors(shared: &Shared) {
     if shared.with_engine(|e| e.native_still_running()) {
-        // Destructors would pull the ground from under a hook that still runs (spec 6.5).
         last_act();
     }
+}
+
+/// A panic in a Rust program's main is known by its status alone.
+fn reason_of(shared: &Shared, status: i32) -> Reason {
+    if status == RUST_PANIC && shared.host.language() == "rust" {
+        return Reason::new(ReasonKind::Uncaught, Some("exit status 101: a panic in main".to_owned()));
+    }
+    Reason::new(ReasonKind::HostEnd, None)
 }
 
 fn end_hook_by_exit(shared: &Arc<Shared>, context: &Context, status: i32) {
@@ -134,13 +195,15 @@ static LAST_ACT: extern "C" fn() = {
 /// What the process leaves with, if graceshut decided it.
 fn decided() -> Option<ExitPlan> {
     let shared = install::current_shared()?;
-    if shared.config.exit.value == Exit::Manual {
+    if !shared.leaves() {
         return None;
     }
     let (_, plan) = shared.with_engine(|e| e.finished())?;
     let status = HOST_STATUS.load(SeqCst);
-    // A program that chose a status of its own after the shutdown keeps it; 0 is what "did not care" looks like.
-    (status == 0 || status == plan.code).then_some(plan)
+    // A program that chose a status of its own after the shutdown keeps it; 0 is what "did not care" looks like. One it had
+    // chosen before, the plan has taken into account (spec 6.4).
+    let own_choice = CHOSEN_AFTER.load(SeqCst) && status != 0 && status != plan.code;
+    (!own_choice).then_some(plan)
 }
 
 fn last_act() {
@@ -148,7 +211,9 @@ fn last_act() {
         return;
     }
     let Some(plan) = decided() else { return };
-    if plan.die_by.is_none() && plan.code == HOST_STATUS.load(SeqCst) && !still_running() {
+    // H50: another thread than the owner comes here when main returns while the owner exits; its status must not win.
+    let owner = OWNER.load(SeqCst) == tid();
+    if owner && plan.die_by.is_none() && plan.code == HOST_STATUS.load(SeqCst) && !still_running() {
         return;
     }
     // SAFETY: fflush(NULL) flushes every open output stream and has no precondition.

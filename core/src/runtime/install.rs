@@ -1,7 +1,7 @@
 //! Installing: the only moment at which handlers and threads come into being (spec 2.1, 2.4, 2.5).
 
 use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, Ordering::SeqCst};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use super::dispatch::Dispatch;
@@ -9,8 +9,8 @@ use super::events::Events;
 use super::leave::Door;
 use super::reload::Reload;
 use super::watchdog::Watchdog;
-use super::workers::Workers;
-use super::{Core, Runtime, Shared, exit, reporter};
+use super::workers::{Workers, join_all_but};
+use super::{Core, Runtime, Shared, State, exit, reporter};
 use crate::clock::At;
 use crate::config::{self, Action, Config, Exit, Options, Sources};
 use crate::engine::{Engine, ExitRules, Settings};
@@ -31,6 +31,12 @@ static GENERATION: AtomicU32 = AtomicU32::new(0);
 
 /// Stacks of the threads that run nobody else's code.
 const OWN_STACK: usize = 128 * 1024;
+/// The stack of the thread that calls the host's exit; only what is touched costs memory.
+const EXIT_STACK: usize = 4 * 1024 * 1024;
+/// How long `uninstall` waits for threads to end.
+const END_LIMIT: Duration = Duration::from_secs(1);
+/// As [`END_LIMIT`], for the thread that calls event callbacks.
+const EVENTS_LIMIT: Duration = Duration::from_millis(100);
 /// How long a second `install` waits for a first one on another thread.
 const BUSY_LIMIT: Duration = Duration::from_secs(5);
 
@@ -128,7 +134,8 @@ impl Installer {
         let shared = Shared::new(config, self.host);
         // A signal from here on is kept by the words and found by the engine's first look (spec 2.5).
         shared.arm()?;
-        match shared.start_threads().and_then(|()| shared.register_own_hooks()) {
+        // The plan's own hooks come before the engine's thread, which may find a signal at once: no phase is over yet.
+        match shared.register_own_hooks().and_then(|()| shared.start_threads()) {
             Ok(()) => {
                 exit::register();
                 CURRENT.store(Arc::into_raw(Arc::clone(&shared)).cast_mut(), SeqCst);
@@ -161,6 +168,14 @@ fn settings(config: &Config) -> Settings {
     }
 }
 
+/// Sends a signal again that was caught and not acted on when the handlers were given back.
+fn resend(caught: &signal::Caught, armed: bool) {
+    if armed {
+        // SAFETY: kill takes two integers.
+        unsafe { libc::kill(libc::getpid(), caught.signo) };
+    }
+}
+
 fn run_id(pid: u32) -> String {
     let wall = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
     format!("{:x}-{pid:x}-{:x}", wall.as_micros(), GENERATION.fetch_add(1, SeqCst))
@@ -190,7 +205,8 @@ impl Shared {
             events: Events::new(notify),
             closed: AtomicBool::new(false),
             at_once: AtomicBool::new(false),
-            threads: AtomicU32::new(0),
+            threads: Mutex::new(Vec::with_capacity(4)),
+            events_thread: Mutex::new(None),
             armed: Mutex::new(Vec::new()),
             config,
         })
@@ -209,7 +225,7 @@ impl Shared {
             let name = signal::name_of(a.signo).unwrap_or("?");
             self.lock().warnings.push(format!("{name} was inherited as ignored and is handled all the same"));
         }
-        *self.armed.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = armed;
+        *self.armed.lock().unwrap_or_else(PoisonError::into_inner) = armed;
         inflight::set_word(inflight::RUNNING);
         Ok(())
     }
@@ -221,21 +237,16 @@ impl Shared {
         }
         let (dispatch, shared) = (Dispatch::new(Arc::clone(self)), Arc::clone(self));
         self.spawn("gs-engine", OWN_STACK, move || dispatch.run())?;
-        self.spawn("gs-report", OWN_STACK, move || reporter::run(&shared))?;
+        // The host's exit runs here, and with it atexit handlers of any appetite.
+        self.spawn("gs-report", EXIT_STACK, move || reporter::run(&shared))?;
         self.native.start()
     }
 
-    pub(super) fn spawn(self: &Arc<Self>, name: &str, stack: usize, f: impl FnOnce() + Send + 'static) -> Result<(), Error> {
-        let shared = Arc::clone(self);
-        self.threads.fetch_add(1, SeqCst);
-        let body = move || {
-            f();
-            shared.threads.fetch_sub(1, SeqCst);
-        };
-        std::thread::Builder::new().name(name.to_owned()).stack_size(stack).spawn(body).map(drop).map_err(|e| {
-            self.threads.fetch_sub(1, SeqCst);
-            Error::os(&format!("cannot make the thread {name}"), &e)
-        })
+    fn spawn(&self, name: &str, stack: usize, f: impl FnOnce() + Send + 'static) -> Result<(), Error> {
+        let made = std::thread::Builder::new().name(name.to_owned()).stack_size(stack).spawn(f);
+        let thread = made.map_err(|e| Error::os(&format!("cannot make the thread {name}"), &e))?;
+        self.threads.lock().unwrap_or_else(PoisonError::into_inner).push(thread);
+        Ok(())
     }
 
     /// The hooks of the plan itself and those the configuration declares.
@@ -255,6 +266,7 @@ impl Shared {
 
     /// Handlers back, threads ended, handles closed (spec 2.1, 3.7).
     pub(super) fn close(self: &Arc<Self>) -> Vec<signal::Disarmed> {
+        let armed = self.state() == State::Armed;
         let disarmed = signal::disarm();
         CURRENT.store(std::ptr::null_mut(), SeqCst);
         self.closed.store(true, SeqCst);
@@ -262,12 +274,16 @@ impl Shared {
         self.wake_engine();
         self.events.bell();
         self.door.shake();
-        self.native.stop();
-        self.host_lane.stop();
-        let until = At::now().plus(Duration::from_secs(1));
-        while self.threads.load(SeqCst) > 0 && At::now() < until {
-            std::thread::sleep(Duration::from_millis(1));
-        }
+        let until = At::now().plus(END_LIMIT);
+        let own = std::mem::take(&mut *self.threads.lock().unwrap_or_else(PoisonError::into_inner));
+        join_all_but(|| 0, own, until);
+        self.native.stop(until);
+        self.host_lane.stop(until);
+        let events = self.events_thread.lock().unwrap_or_else(PoisonError::into_inner).take();
+        // It may be inside somebody's callback, or be the thread that calls this.
+        join_all_but(|| 0, events.into_iter().collect(), At::now().plus(EVENTS_LIMIT));
+        // A signal that was on its way: it came to a process without graceshut, and does what it does there (spec 2.1).
+        signal::drain(&mut |caught| resend(&caught, armed));
         // Bodies that never ran are dropped here, on the caller's thread and outside the lock.
         let slots = std::mem::take(&mut self.lock().slots);
         drop(slots);

@@ -2,14 +2,14 @@
 //!
 //! Order: the engine finishes; the watchdog gets the decided code; the report's thread writes and opens the door; then
 //! either a thread in `wait` returns and the host leaves by itself, or the host's own exit is called. The report can
-//! hold this up by at most [`WRITE_LIMIT`]; a hanging host by what is left until D + margin/2.
+//! hold this up by at most twice its `WRITE_LIMIT` (then the engine's thread has the door opened all the same); a hanging
+//! host by what is left until D + margin/2.
 
 use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use super::api::Finished;
-use super::reporter::WRITE_LIMIT;
 use super::{Shared, exit, watchdog};
 use crate::clock::At;
 use crate::engine::{ExitPlan, ReasonKind};
@@ -17,6 +17,8 @@ use crate::wake::Wake;
 
 /// How long a program that has not called `wait` yet may take to get there, before graceshut exits in its stead.
 const LINGER: Duration = Duration::from_millis(50);
+/// How long an interruptible wait sleeps at a time.
+const LONG: Duration = Duration::from_secs(3600);
 /// What a third signal leaves for the report.
 const AT_ONCE: Duration = Duration::from_millis(50);
 
@@ -64,6 +66,9 @@ impl Door {
     /// While somebody waits here, leaving is left to them.
     pub(super) fn wait(&self, until: At, interruptible: bool, closed: impl Fn() -> bool) -> bool {
         self.waiters.fetch_add(1, SeqCst);
+        // With no limit at all the kernel restarts the wait after a handler with SA_RESTART, and nobody would look; with
+        // one it answers EINTR whatever the flags (embedding A7).
+        let until = if interruptible { until.min(At::now().plus(LONG)) } else { until };
         let open = loop {
             let seen = self.wake.seen();
             if self.is_open() || closed() || At::now() >= until {
@@ -91,9 +96,11 @@ impl Shared {
         self.watchdog.set_code(plan.code);
         self.door.stage.fetch_max(FINISHED, SeqCst);
         let now = At::now();
-        let (deadline, margin) = self.with_engine(|e| (e.deadline().unwrap_or(At::NEVER).0, e.window().map(|(_, m)| m)));
-        let margin = margin.unwrap_or_default();
-        let mut hard = At(deadline).plus(margin / 2);
+        let (deadline, margin) = {
+            let core = self.lock();
+            (core.engine.deadline().unwrap_or(At::NEVER), core.engine.window().map_or(Duration::ZERO, |(_, m)| m))
+        };
+        let mut hard = deadline.plus(margin / 2);
         if let Some(cap) = self.config.exit_cap.value {
             hard = hard.min(now.plus(cap));
         }
@@ -102,30 +109,38 @@ impl Shared {
         }
         if self.watchdog_on || at_once && self.leaves() {
             self.watchdog.set(hard, Duration::from_secs(1).max(margin), margin / 2);
+            self.watchdog.notify();
         }
         self.at_once.store(at_once, SeqCst);
-        self.events.bell();
-        self.guard_report(now);
     }
 
-    /// Should the report hang (a dead file server), another thread opens the door instead.
-    fn guard_report(self: &Arc<Self>, now: At) {
+    /// The report hangs: another thread opens the door instead. Made only then; where none can be made the process ends
+    /// here, since only the host's own exit would need one.
+    pub(super) fn overtake_report(self: &Arc<Self>) {
+        if self.door.is_open() {
+            return;
+        }
         let shared = Arc::clone(self);
-        let until = now.plus(WRITE_LIMIT * 2);
-        // Where no thread can be made, the watchdog is what remains.
-        let _ = std::thread::Builder::new().name("gs-leave".to_owned()).stack_size(128 * 1024).spawn(move || {
+        let made = std::thread::Builder::new().name("gs-leave".to_owned()).spawn(move || {
             crate::signal::block_all_but(None);
-            if !shared.door.wait_quietly(until) {
-                shared.open_door();
-            }
+            shared.open_door();
         });
+        match self.exit_plan() {
+            Some(plan) if made.is_err() && self.leaves() => watchdog::leave(plan.code),
+            _ if made.is_err() => self.open_door(),
+            _ => {}
+        }
+    }
+
+    fn exit_plan(&self) -> Option<ExitPlan> {
+        self.with_engine(|e| e.finished()).map(|(_, plan)| plan)
     }
 
     /// The report is written, or given up: whoever is to leave may leave.
     pub(super) fn open_door(self: &Arc<Self>) {
         if self.door.finished().is_none() {
             let report = Arc::new(self.build_report());
-            if let Some((_, exit)) = self.with_engine(|e| e.finished()) {
+            if let Some(exit) = self.exit_plan() {
                 self.door.publish(Finished { report, exit });
             }
         }
@@ -155,19 +170,6 @@ impl Shared {
                 return true;
             }
             self.door.wake.wait(seen, until);
-        }
-    }
-}
-
-impl Door {
-    /// Waits without counting as somebody who will leave.
-    fn wait_quietly(&self, until: At) -> bool {
-        loop {
-            let seen = self.wake.seen();
-            if self.is_open() || At::now() >= until {
-                return self.is_open();
-            }
-            self.wake.wait(seen, until);
         }
     }
 }

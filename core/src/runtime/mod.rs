@@ -21,13 +21,15 @@ mod reporter;
 mod watchdog;
 mod workers;
 
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::SeqCst};
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 pub use api::{Finished, Runtime, State};
 pub use events::EventView;
 pub use exit::exit_now;
+pub(crate) use exit::is_inside_hook;
 pub use install::{Installer, current, install};
 
 use crate::clock::At;
@@ -76,8 +78,9 @@ pub(crate) struct Shared {
     closed: AtomicBool,
     /// Leave without the host's finalisers.
     at_once: AtomicBool,
-    /// Threads of this install that have not ended; `uninstall` waits for them.
-    threads: AtomicU32,
+    /// Threads that run nobody else's code; `uninstall` waits for their end.
+    threads: Mutex<Vec<JoinHandle<()>>>,
+    events_thread: Mutex<Option<JoinHandle<()>>>,
     armed: Mutex<Vec<signal::Armed>>,
 }
 
@@ -138,7 +141,10 @@ impl Shared {
 
     /// Runs `f` on a worker of that lane.
     pub(crate) fn on_lane(&self, lane: Lane, phase: usize, f: Box<dyn FnOnce() + Send>) {
-        self.pool(lane).push(phase, std::iter::once(f as Job));
+        let pool = self.pool(lane);
+        pool.add(phase, Job::Call(f));
+        pool.ring();
+        // Should nobody be free, the engine's thread makes one more.
         self.wake_engine();
     }
 
@@ -156,18 +162,18 @@ impl Shared {
         this.check_open()?;
         let index = this.config.plan.find(phase)?;
         if kind.lane != Lane::Engine {
-            this.pool(kind.lane).start()?;
-            this.pool(kind.lane).keep_for(index);
+            this.pool(kind.lane).expect_hook(index)?;
         }
-        let id = {
+        let (id, wake) = {
             let mut core = this.lock();
+            let before = core.engine.next_deadline();
             // The slot first: a hook registered into the running phase is started within `register`.
             let next = HookId(u32::try_from(core.slots.len()).map_err(|_| Error::new(ErrorKind::BadValue, "too many hooks"))?);
             let ctx = Ctx::new(Arc::clone(this), next, kind.lane, index, phase.to_owned(), name.to_owned());
             core.slots.push(Some(Slot { body: Some(body), ctx }));
             let spec = HookSpec { phase: index, name: name.to_owned(), timeout, after, optional, kind };
             match core.engine.register(spec, At::now()) {
-                Ok(id) => id,
+                Ok(id) => (id, core.engine.has_commands() || core.engine.next_deadline() < before),
                 Err(e) => {
                     // What the user gave is dropped outside the lock: its destructor is somebody's code.
                     let refused = core.slots.pop();
@@ -177,7 +183,9 @@ impl Shared {
                 }
             }
         };
-        this.wake_engine();
+        if wake {
+            this.wake_engine();
+        }
         Ok(id)
     }
 

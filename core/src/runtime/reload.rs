@@ -34,6 +34,11 @@ impl Reload {
         (state.stopped, state.again) = (true, false);
     }
 
+    /// A stop came: hooks of this reload that have not begun stay where they are.
+    fn is_stopped(&self) -> bool {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner).stopped
+    }
+
     /// The hooks to run, when a reload may begin now.
     fn begin(&self) -> Option<Vec<ReloadHook>> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
@@ -76,7 +81,8 @@ impl Shared {
     }
 
     fn next_reload(self: &Arc<Self>, mut hooks: std::vec::IntoIter<ReloadHook>) {
-        let Some((name, lane, f)) = hooks.next() else {
+        let next = if self.reload.is_stopped() { None } else { hooks.next() };
+        let Some((name, lane, f)) = next else {
             self.events.say_reload("done", None);
             if self.reload.end() {
                 self.request_reload();

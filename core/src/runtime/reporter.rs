@@ -15,6 +15,9 @@ use crate::signal;
 /// How long writing the report may hold the leaving up.
 pub(super) const WRITE_LIMIT: Duration = Duration::from_millis(250);
 
+/// Records taken under the lock at a time.
+const AT_A_TIME: usize = 64;
+
 /// The thread's body.
 pub(super) fn run(shared: &Arc<Shared>) {
     signal::block_all_but(None);
@@ -22,19 +25,14 @@ pub(super) fn run(shared: &Arc<Shared>) {
     let mut written = false;
     while !shared.closed.load(SeqCst) {
         let seen = shared.events.wake.seen();
-        let records: Vec<Record> = {
-            let core = shared.lock();
-            let new = core.engine.records().get(told..).unwrap_or_default().to_vec();
-            told += new.len();
-            for view in new.iter().filter_map(|r| view(&core.engine, r)) {
-                shared.events.say(view);
-            }
-            new
-        };
-        records.iter().for_each(|r| tell_systemd(shared, r));
         if shared.door.is_finished() && !written {
             written = true;
+            shared.tell(&mut told);
             shared.write_report();
+        }
+        shared.tell(&mut told);
+        if shared.events.status_was_asked() {
+            shared.events.say_status(&shared.status_line());
         }
         shared.events.wake.wait(seen, At::NEVER);
     }
@@ -94,26 +92,51 @@ fn view(engine: &Engine, record: &Record) -> Option<EventView> {
 }
 
 impl Shared {
-    /// The report as of now.
-    pub(super) fn build_report(&self) -> Report {
-        let core = self.lock();
-        self.report_of(&core)
+    /// Tells systemd and the callbacks' queue of every record from `told` on. The lock is held for a few records at a time:
+    /// hooks need it to begin and to end.
+    fn tell(&self, told: &mut usize) {
+        while self.events.tells_systemd() || self.events.listened_to() {
+            let (records, views) = {
+                let core = self.lock();
+                let records: Vec<Record> = core.engine.records().iter().skip(*told).take(AT_A_TIME).cloned().collect();
+                let heard = self.events.listened_to();
+                let views: Vec<EventView> =
+                    if heard { records.iter().filter_map(|r| view(&core.engine, r)).collect() } else { Vec::new() };
+                (records, views)
+            };
+            *told += records.len();
+            views.into_iter().for_each(|v| self.events.say(v));
+            records.iter().for_each(|r| tell_systemd(self, r));
+            if records.len() < AT_A_TIME {
+                return;
+            }
+        }
     }
 
-    fn report_of(&self, core: &Core) -> Report {
-        let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let host = HostInfo {
+    /// The report as of now.
+    pub(super) fn build_report(&self) -> Report {
+        // Before the lock: the host's own code, and a look at the loader's list.
+        let (host, handler) = (self.host_info(), self.handler_state());
+        self.report_of(&self.lock(), host, handler)
+    }
+
+    fn host_info(&self) -> HostInfo {
+        HostInfo {
             language: self.host.language().to_owned(),
             version: self.host.version(),
             graceshut: env!("CARGO_PKG_VERSION").to_owned(),
-        };
+        }
+    }
+
+    fn report_of(&self, core: &Core, host: HostInfo, handler: Vec<HandlerInfo>) -> Report {
+        let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let facts = Facts {
             run_id: self.run_id.clone(),
             host,
             pid: self.pid,
             grace_origin: self.config.grace.origin.to_string(),
             already_spent: self.config.already_spent.value,
-            handler: self.handler_state(),
+            handler,
             warnings: core.warnings.clone(),
             wall: (wall, At::now()),
         };

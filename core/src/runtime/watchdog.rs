@@ -1,6 +1,6 @@
 //! The hard end (spec 5.9, 6.5): one thread, one absolute deadline, one exit_group.
 //!
-//! Made at install. It reads three words and calls nobody: no allocator, no lock, no log, no host. Whatever the host is
+//! Made at install. It reads a few words and calls nobody: no allocator, no lock, no log, no host. Whatever the host is
 //! doing (GIL held, loop blocked, safepoint stalled, atexit hanging), the process is gone at D + margin/2.
 
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, Ordering::SeqCst};
@@ -9,6 +9,9 @@ use std::time::Duration;
 use crate::clock::At;
 use crate::signal;
 use crate::wake::Wake;
+
+/// While there is a deadline it looks up this often: waking later than asked for is how a stopped process shows (spec 5.10).
+const SLICE: Duration = Duration::from_millis(250);
 
 /// What the watchdog reads.
 #[derive(Debug)]
@@ -35,11 +38,15 @@ impl Watchdog {
         }
     }
 
-    /// Moves the hard end. `late` and `allowance` as of spec 5.10.
+    /// Moves the hard end; [`notify`](Watchdog::notify) tells the thread. `late` and `allowance` as of spec 5.10.
     pub(crate) fn set(&self, deadline: At, late: Duration, allowance: Duration) {
         self.late.store(crate::clock::nanos(late), SeqCst);
         self.allowance.store(crate::clock::nanos(allowance), SeqCst);
         self.deadline.store(deadline.0, SeqCst);
+    }
+
+    /// After [`set`](Watchdog::set).
+    pub(crate) fn notify(&self) {
         self.wake.notify();
     }
 
@@ -57,15 +64,19 @@ impl Watchdog {
     pub(crate) fn run(&self) {
         signal::block_all_but(None);
         let mut rebased_until = At(0);
+        let mut asleep_until = At::NEVER;
         while !self.stop.load(SeqCst) {
             let seen = self.wake.seen();
             let deadline = At(self.deadline.load(SeqCst)).max(rebased_until);
             let now = At::now();
             if now < deadline {
-                self.wake.wait(seen, deadline);
+                asleep_until = if deadline.is_never() { deadline } else { deadline.min(now.plus(SLICE)) };
+                self.wake.wait(seen, asleep_until);
                 continue;
             }
-            let held_up = now - deadline > Duration::from_nanos(self.late.load(SeqCst));
+            // Up to a slice earlier than the engine would say so: then the two never disagree in the other direction.
+            let late = Duration::from_nanos(self.late.load(SeqCst)).saturating_sub(SLICE);
+            let held_up = now - asleep_until > late;
             if held_up && rebased_until == At(0) {
                 // SIGSTOP, freezer, suspend: the engine re-bases D too, and moves our deadline when it gets to run.
                 rebased_until = now.plus(Duration::from_nanos(self.allowance.load(SeqCst)));

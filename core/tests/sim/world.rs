@@ -123,6 +123,10 @@ impl World {
     }
 
     fn handle(&mut self, event: Event) {
+        if matches!(event, Event::Trigger { .. }) && self.engine.next_deadline() <= self.now {
+            // So that it is known whether the plan was over before a code came.
+            self.handle(Event::Tick);
+        }
         let finished = self.engine.finished().is_some();
         if let Event::Trigger { host_code, .. } = &event
             && !finished
@@ -212,10 +216,9 @@ impl World {
                     self.begin_body(id);
                 }
             }
-            Act::Done(id, ending, code) if !self.frozen_out(id) => {
-                if !std::mem::replace(&mut self.bodies[id.0 as usize].over, true) {
-                    self.handle(Event::Done(id, ending, code));
-                }
+            Act::Done(id, ending, code) if !self.frozen_out(id) && !self.bodies[id.0 as usize].over => {
+                self.bodies[id.0 as usize].over = true;
+                self.handle(Event::Done(id, ending, code));
             }
             Act::Deed(id, deed) if !self.frozen_out(id) && !self.bodies[id.0 as usize].over => self.deed(id, deed),
             _ => {}

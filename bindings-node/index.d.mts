@@ -1,0 +1,3 @@
+export * from './index.js';
+import * as graceshut from './index.js';
+export default graceshut;

@@ -1,0 +1,412 @@
+/// <reference types="node" />
+import { EventEmitter } from 'node:events';
+
+/** A time: milliseconds, or text with a unit (`"500ms"`, `"10s"`, `"2m"`, `"1h"`). */
+export type Time = number | string;
+
+/** A name of the default plan, or of a phase of your own. */
+export type PhaseName = 'announce' | 'drain' | 'flush' | 'close' | 'final' | (string & {});
+
+/** What a signal does. */
+export type Action = 'stop' | 'reload' | 'status' | 'ignore' | 'default';
+
+/** Changes to a phase of the default plan, or a phase of your own (then with `before` or `after`). */
+export interface PhaseOptions {
+  /** The most it may take: a time, a share (`"25%"`), the smaller of both (`"min(25%, 60s)"`), or `"rest"`. */
+  cap?: Time;
+  /** What it is promised whatever happened before it: a time or a share. */
+  reserve?: Time;
+  order?: 'concurrent' | 'serial';
+  onFailure?: 'continue' | 'skip_to_reserved';
+  enabled?: boolean;
+  before?: PhaseName;
+  after?: PhaseName;
+}
+
+/** A command: TERM to its process group at the soft deadline, KILL at the hard one. */
+export type ExecCommand =
+  | readonly string[]
+  | { argv: readonly string[]; env?: Readonly<Record<string, string>>; dir?: string };
+
+/** One HTTP request. */
+export interface HttpRequest {
+  url: string | URL;
+  /** POST by default. */
+  method?: 'GET' | 'PUT' | 'POST' | 'DELETE' | 'PATCH' | 'HEAD';
+  headers?: Readonly<Record<string, string>>;
+  body?: string;
+  /** Statuses that count as success besides 2xx. */
+  accept?: readonly number[];
+}
+
+/** Who gets a signal; exactly one of `pid` and `pidfile`. */
+export interface SignalTarget {
+  pid?: number;
+  pidfile?: string;
+  /** TERM by default. */
+  signal?: string | number;
+  /** Wait until the receiver is gone. */
+  wait?: boolean;
+}
+
+/** What every hook can say about itself. */
+export interface HookOptions {
+  /** Its name in the report; by default the function's own. Need not be unique. */
+  name?: string;
+  /** Its own limit; it never gets more than its phase has left. */
+  timeout?: Time;
+  /** Runs after all hooks of these names in the same phase, whatever their outcome. */
+  after?: string | readonly string[];
+  /** Keeps its outcome out of the result. */
+  optional?: boolean;
+}
+
+/** A hook declared as data in the options. */
+export interface DeclaredHook extends HookOptions {
+  phase: PhaseName;
+  exec?: ExecCommand;
+  http?: HttpRequest;
+  delay?: Time;
+  inflight?: string;
+  signal?: SignalTarget;
+}
+
+/** The keys of graceshut.toml in camelCase. The environment (`GRACESHUT_*`) and the file have precedence over them. */
+export interface Options {
+  /** Wall time from the trigger until something outside kills the process. At least 200 ms. */
+  grace?: Time;
+  /** The same for a normal end and `stop()`: a time, `"grace"`, or `"none"` (no deadline). */
+  graceNormal?: Time;
+  alreadySpent?: Time;
+  /** How long readiness is red before work is refused, or `"auto"`. */
+  announceDelay?: Time;
+  serving?: boolean;
+  signals?: Readonly<Record<string, Action | { action: Action; grace?: Time }>>;
+  repeat?: 'expedite' | 'interactive' | 'orchestrated';
+  /** `"host"`: through process.exit(); `"reraise"`: by the signal when clean; `"manual"`: never. */
+  exit?: 'host' | 'reraise' | 'manual';
+  exitCodeClean?: number;
+  exitCodeDegraded?: number;
+  exitCodeForced?: number;
+  exitCap?: Time;
+  watchdog?: boolean;
+  maxWorkers?: number;
+  /** `"stderr"` (one line), `"stderr:json"`, `"fd:3"`, `"termination-log"`, `"none"`, or a path. */
+  report?: string;
+  systemdExtend?: boolean;
+  /** Wait for work in flight in `drain`; true by default. */
+  inflight?: boolean;
+  /** Defer action on a trigger until `ready()`, at most 1 s. */
+  hold?: boolean;
+  phases?: Readonly<Record<string, PhaseOptions>>;
+  hooks?: readonly DeclaredHook[];
+}
+
+/** Why the process stops. */
+export interface Reason {
+  kind: 'signal' | 'stop' | 'host_end' | 'uncaught';
+  /** `"TERM"`, for a signal. */
+  signal: string | null;
+  /** For people only; 0 from another pid namespace. */
+  senderPid: number | null;
+  senderUid: number | null;
+  message: string | null;
+}
+
+/** What a hook is called with. All properties are its own, so destructuring works; a getter is read at that moment. */
+export interface HookContext {
+  readonly name: string;
+  readonly phase: string;
+  readonly reason: Reason;
+  /** Aborted at the soft deadline: finish what cannot be left, and end. */
+  readonly signal: AbortSignal;
+  /** Milliseconds to the hard deadline; null without one. */
+  readonly remaining: number | null;
+  /** The hard deadline on the clock of `performance.now()`; null without one. */
+  readonly deadline: number | null;
+  readonly cancelled: boolean;
+  /** Names of hooks that were abandoned earlier and still run. */
+  readonly abandoned: string[];
+  /** Asks for more milliseconds before the soft deadline; answers how many were granted. */
+  extend(ms: number): number;
+  /** Says a line, as the event `log`. */
+  log(message: string): void;
+  /** Says how far it is, as the event `progress`. */
+  progress(done: number, total?: number): void;
+}
+
+export type Hook = (context: HookContext) => unknown;
+
+/** A registered hook. */
+export declare class HookHandle {
+  private constructor();
+  readonly id: number;
+  /** Takes the hook out, unless it is too late. @throws GraceshutError `closed` */
+  remove(): 'removed' | 'running' | 'done';
+}
+
+/** One unit of work in flight. Ends by `leave()`, `using` or `await using`. */
+export declare class Guard {
+  private constructor();
+  /** Counts a part of this unit in; never refused while this guard is open. */
+  enter(): Guard;
+  /** Ends the unit; a second call does nothing. */
+  leave(): void;
+  [Symbol.dispose](): void;
+  [Symbol.asyncDispose](): Promise<void>;
+}
+
+/** A named group of work in flight, or the one without a name. */
+export declare class InFlight {
+  private constructor();
+  readonly name: string;
+  /** Units in flight. */
+  readonly count: number;
+  /** Counts one unit in; null once the process drains. */
+  enter(): Guard | null;
+  /** The cheapest pair, without an object: each true is answered by one `leave()`. No native call. */
+  tryEnter(): boolean;
+  leave(): void;
+  /** Runs `fn` counted. Rejects with DrainingError without calling it once the process drains. */
+  track<T>(fn: () => T | PromiseLike<T>): Promise<Awaited<T>>;
+  /** As `track` for a function that returns when it is done. @throws DrainingError */
+  trackSync<T>(fn: () => T): T;
+}
+
+/** An event of the shutdown. Times are milliseconds. */
+export interface ShutdownEvent {
+  event: EventName;
+  /** Since the trigger. */
+  at: number;
+  phase?: string;
+  hook?: string;
+  outcome?: string;
+  message?: string;
+  /** phase_start and hook_start. */
+  budget?: number;
+  /** deadline: since the trigger. */
+  deadline?: number;
+  /** progress. */
+  done?: number;
+  total?: number;
+  /** finished. */
+  exitCode?: number;
+  value?: number;
+}
+
+export type EventName =
+  | 'trigger'
+  | 'phase_start'
+  | 'phase_end'
+  | 'hook_start'
+  | 'hook_cancel'
+  | 'hook_end'
+  | 'deadline'
+  | 'progress'
+  | 'log'
+  | 'reload'
+  | 'handler'
+  | 'status'
+  | 'finished';
+
+export type HookOutcome = 'ok' | 'failed' | 'cancelled' | 'abandoned' | 'killed' | 'skipped' | 'not_started';
+
+/** The report, as it is in every language: keys in snake case, times in microseconds. */
+export interface Report {
+  graceshut: 1;
+  run_id: string;
+  host: { language: string; version: string; graceshut: string };
+  pid: number;
+  triggered_at_us: number;
+  grace_us: number | null;
+  grace_origin: string;
+  already_spent_us: number;
+  margin_us: number;
+  budget_us: number | null;
+  reason: {
+    kind: Reason['kind'];
+    signal: string | null;
+    sender_pid: number | null;
+    sender_uid: number | null;
+    message: string | null;
+  };
+  triggers: {
+    kind: Reason['kind'];
+    signal: string | null;
+    at_us: number;
+    action: 'started' | 'recorded' | 'duplicate' | 'expedited' | 'left' | 'ignored';
+  }[];
+  phases: {
+    name: string;
+    state: 'ran' | 'skipped';
+    start_us: number;
+    budget_us: number | null;
+    used_us: number;
+    slack_us: number | null;
+    hooks: {
+      name: string;
+      kind: string;
+      outcome: HookOutcome;
+      why: string | null;
+      late: boolean;
+      panic: boolean;
+      optional: boolean;
+      message: string | null;
+      start_us: number | null;
+      budget_us: number | null;
+      used_us: number;
+    }[];
+  }[];
+  in_flight: { at_drain_start: number | null; at_drain_end: number | null };
+  outcome: 'clean' | 'degraded' | 'forced';
+  exit_code: number;
+  exit_signal: string | null;
+  used_us: number;
+  scheduling_delay_us: number;
+  rebased_us: number | null;
+  handler: HandlerInfo[];
+  warnings: string[];
+}
+
+export interface HandlerInfo {
+  signal: string;
+  state: 'ours' | 'ignored' | 'replaced';
+  repairs: number;
+}
+
+/** A shutdown that is over. */
+export interface Finished {
+  exitCode: number;
+  report: Report;
+}
+
+/** The schedule, best and worst case, in milliseconds. `String(plan)` is a table. */
+export interface Plan {
+  grace: number;
+  margin: number;
+  budget: number;
+  phases: {
+    phase: string;
+    order: 'concurrent' | 'serial';
+    hooks: number;
+    best: number;
+    worst: number;
+    overBy: number;
+    reserve: number;
+  }[];
+}
+
+/** The effective configuration by dotted key. `String(config)` is a table. */
+export interface Config {
+  values: Record<string, { value: unknown; origin: string }>;
+}
+
+/** One install. Also an EventEmitter of ShutdownEvents: by their own name, and all of them as `event`. */
+export declare class Graceshut extends EventEmitter {
+  private constructor();
+
+  on(event: EventName | 'event', listener: (event: ShutdownEvent) => void): this;
+  once(event: EventName | 'event', listener: (event: ShutdownEvent) => void): this;
+  off(event: EventName | 'event', listener: (event: ShutdownEvent) => void): this;
+
+  /** Registers a function for a phase. It runs on the main thread; return a promise for work that takes time. */
+  hook(phase: PhaseName, fn: Hook, options?: HookOptions): HookHandle;
+  /** Hooks that need no JavaScript: they run in their phase even while the loop is blocked. */
+  execHook(phase: PhaseName, command: ExecCommand, options?: HookOptions): HookHandle;
+  httpHook(phase: PhaseName, request: HttpRequest | string | URL, options?: HookOptions): HookHandle;
+  delayHook(phase: PhaseName, time: Time, options?: HookOptions): HookHandle;
+  /** Waits until that group is empty. */
+  inflightHook(phase: PhaseName, group: string, options?: HookOptions): HookHandle;
+  signalHook(phase: PhaseName, target: SignalTarget, options?: HookOptions): HookHandle;
+  /** Runs at each reload (HUP by default), one at a time. */
+  onReload(fn: () => unknown, options?: { name?: string }): void;
+
+  readonly inFlight: number;
+  enter(): Guard | null;
+  tryEnter(): boolean;
+  leave(): void;
+  track<T>(fn: () => T | PromiseLike<T>): Promise<Awaited<T>>;
+  trackSync<T>(fn: () => T): T;
+  /** A named group; at most 64. */
+  group(name: string): InFlight;
+
+  /** Resolves when the shutdown begins: readiness turns red. Never rejects, keeps no process alive. */
+  readonly stopping: Promise<void>;
+  /** Resolves when new work is refused. */
+  readonly draining: Promise<void>;
+  readonly isStopping: boolean;
+  readonly isDraining: boolean;
+  /** This process accepts connections: `announceDelay: "auto"` applies. */
+  serving: boolean;
+  /** Ends a held install. */
+  ready(): void;
+  /** Starts the shutdown, or shortens the one under way. */
+  stop(reason?: string, options?: { grace?: Time }): void;
+  /** Runs the reload hooks. */
+  reload(): void;
+  /** Resolves when every phase is over; what runs right after it still runs before the process leaves. */
+  wait(): Promise<Finished>;
+  /** Ends the install: handlers back, threads ended, this object closed. */
+  uninstall(): void;
+
+  readonly state: 'idle' | 'armed' | 'stopping' | 'stopped';
+  /** The running phase. */
+  readonly phase: string | null;
+  readonly reason: Reason | null;
+  report(): Report | null;
+  plan(): Plan;
+  config(): Config;
+  status(): { line: string; handlers: HandlerInfo[] };
+}
+
+export type ErrorKind =
+  | 'null'
+  | 'not_utf8'
+  | 'unknown_phase'
+  | 'bad_time'
+  | 'bad_value'
+  | 'bad_config'
+  | 'bad_plan'
+  | 'plan_does_not_fit'
+  | 'disagree'
+  | 'closed'
+  | 'too_late'
+  | 'cycle'
+  | 'wrong_thread'
+  | 'not_installed'
+  | 'abi_mismatch'
+  | 'os'
+  | 'timeout'
+  | 'unsupported'
+  | 'internal';
+
+/** `kind` is for programs, `message` for people; `code` is `ERR_GRACESHUT_` and the kind in capitals. */
+export declare class GraceshutError extends Error {
+  constructor(kind: ErrorKind | 'draining', message: string, options?: ErrorOptions);
+  readonly kind: ErrorKind | 'draining';
+  readonly code: `ERR_GRACESHUT_${Uppercase<ErrorKind | 'draining'>}`;
+  /** The number of the C ABI; 0 for `draining`. */
+  readonly errno: number;
+}
+
+/** Work was refused because the process drains. */
+export declare class DrainingError extends GraceshutError {
+  constructor();
+  readonly kind: 'draining';
+}
+
+/** The frozen numbers of the kinds. */
+export declare const errorKinds: Readonly<Record<ErrorKind, number>>;
+
+export declare const version: string;
+
+/**
+ * Takes TERM, INT and HUP and makes the native threads; the main thread only. A second call returns the same object when
+ * the options agree.
+ * @throws GraceshutError `bad_config`, `bad_time`, `bad_plan`, `plan_does_not_fit`, `disagree`, `wrong_thread`,
+ * `unsupported`, `os`, `null`, `bad_value`, `not_utf8`
+ */
+export declare function install(options?: Options): Graceshut;
+
+/** The living install, or null. */
+export declare function current(): Graceshut | null;

@@ -1,0 +1,390 @@
+'use strict';
+// One install, as programs see it.
+
+const { EventEmitter } = require('node:events');
+const { GraceshutError, call } = require('./error.js');
+const { HostEnd } = require('./host-end.js');
+const { Hooks, inside, words } = require('./hooks.js');
+const { InFlight } = require('./inflight.js');
+const { load } = require('./native.js');
+const { optionsJson, hookJson, timeJson, text, describe } = require('./options.js');
+const signals = require('./signals.js');
+
+const HOOK = 0;
+const CANCEL = 1;
+const EVENT = 2;
+const FINISHED = 3;
+const RELOAD = 4;
+const LEAVE = 5;
+
+/** How long the last events may take after the core wants to leave, in milliseconds. */
+const LAST_EVENTS = 100;
+
+/** Longer than any shutdown; setInterval's own limit. */
+const FOREVER = 0x7fffffff;
+
+/** State of the process, also when the package was loaded twice (two copies in node_modules, a test runner's registry). */
+const shared = (globalThis[Symbol.for('graceshut@0')] ??= { current: null, groups: new Map() });
+
+function deferred() {
+  const d = {};
+  d.promise = new Promise((resolve, reject) => Object.assign(d, { resolve, reject }));
+  // Nobody has to listen.
+  d.promise.catch(() => {});
+  return d;
+}
+
+/** A registered hook. */
+class HookHandle {
+  #remove;
+  constructor(id, remove) {
+    this.id = id;
+    this.#remove = remove;
+  }
+  /** 'removed', or 'running' / 'done' when it is too late. */
+  remove() {
+    return this.#remove();
+  }
+}
+
+class Graceshut extends EventEmitter {
+  #native;
+  #hooks;
+  #reloads = new Map();
+  #inflight;
+  #hostEnd = null;
+  #unwatch;
+  #manual;
+  #closed = false;
+  #serving = false;
+  #isStopping = false;
+  #keepAlive;
+  #stopping = deferred();
+  #draining = deferred();
+  #finished = deferred();
+  #last = { report: null, reason: null };
+
+  /** Use install(). */
+  constructor(token, native) {
+    if (token !== shared) throw new GraceshutError('bad_value', 'use install() instead of new Graceshut()');
+    super();
+    this.#native = native;
+    this.#hooks = new Hooks(native, () => this.reason);
+    this.#inflight = group(native, '');
+  }
+
+  /** The dispatcher the core posts to. */
+  static post(gs) {
+    return (kind, a, b, json) => gs.#onMessage(kind, a, b, json);
+  }
+
+  static installed(gs) {
+    const native = gs.#native;
+    gs.#manual = native.isManual();
+    gs.#unwatch = signals.watch(native);
+    if (!gs.#manual) gs.#hostEnd = new HostEnd(native, () => gs.#begin(), () => [...shared.groups.keys()]);
+  }
+
+  #open() {
+    if (this.#closed) throw new GraceshutError('closed', 'this runtime was uninstalled; call install again');
+    return this.#native;
+  }
+
+  /** A shutdown is under way: the loop stays until it is over. */
+  #begin() {
+    if (!this.#isStopping) {
+      this.#isStopping = true;
+      this.#keepAlive = setInterval(() => {}, FOREVER);
+      this.#hostEnd?.wrapExit();
+      this.#stopping.resolve();
+    }
+    if (this.#inflight.word === 2) this.#draining.resolve();
+  }
+
+  #onMessage(kind, a, b, json) {
+    if (this.#closed) return;
+    if (kind === EVENT) return this.#onEvent(JSON.parse(json));
+    if (kind === RELOAD) return this.#onReload(a, b);
+    this.#begin();
+    if (kind === HOOK) this.#hooks.start(a);
+    else if (kind === CANCEL) this.#hooks.cancel(a);
+    else if (kind === FINISHED) this.#onFinished(a | 0);
+    else if (kind === LEAVE) setTimeout(() => this.#onFinished(a | 0), LAST_EVENTS).unref();
+  }
+
+  #onEvent(raw) {
+    const { event } = raw;
+    if (event === 'trigger' || this.#native.state()[0] === 'stopping') this.#begin();
+    const view = viewOf(raw);
+    // A listener that throws is an uncaught error of its own, and keeps nothing else from being told.
+    for (const name of [event, 'event']) {
+      try {
+        this.emit(name, view);
+      } catch (error) {
+        process.nextTick(() => {
+          throw error;
+        });
+      }
+    }
+  }
+
+  #onFinished(exitCode) {
+    if (this.#last.report) return;
+    const report = this.report();
+    this.#last.report = report;
+    this.#stopping.resolve();
+    this.#draining.resolve();
+    this.#finished.resolve({ exitCode, report });
+    // Whoever waits may still do its last things; then the process leaves.
+    if (this.#manual) return this.#letGo();
+    setImmediate(() => {
+      this.#letGo();
+      this.#hostEnd?.leave(exitCode);
+    });
+  }
+
+  #letGo() {
+    clearInterval(this.#keepAlive);
+  }
+
+  async #onReload(id, callId) {
+    let error = null;
+    try {
+      await this.#reloads.get(id)();
+    } catch (e) {
+      error = words(e);
+    }
+    this.#native.reloadDone(callId, error);
+  }
+
+  // ---- hooks ----
+
+  hook(phase, fn, options) {
+    const native = this.#open();
+    if (fn === undefined || fn === null) throw new GraceshutError('null', 'the function of a hook is missing');
+    if (typeof fn !== 'function') throw new GraceshutError('bad_value', `a hook has to be a function, not ${describe(fn)}`);
+    const name = options?.name ?? (fn.name || 'hook');
+    const json = hookJson(phase, name, options, 'delay', 0);
+    const number = this.#hooks.keep(fn, phase, name);
+    try {
+      const id = call(native.hook, number, json);
+      return new HookHandle(id, () => {
+        const answer = call(this.#open().remove, id);
+        if (answer === 'removed') this.#hooks.forget(number);
+        return answer;
+      });
+    } catch (error) {
+      this.#hooks.forget(number);
+      throw error;
+    }
+  }
+
+  #declare(phase, kind, value, options) {
+    const id = call(this.#open().declare, hookJson(phase, '', options, kind, value));
+    return new HookHandle(id, () => call(this.#open().remove, id));
+  }
+
+  execHook(phase, command, options) {
+    return this.#declare(phase, 'exec', command, options);
+  }
+
+  httpHook(phase, request, options) {
+    const bare = typeof request === 'string' || request instanceof URL;
+    return this.#declare(phase, 'http', bare ? { url: String(request) } : request, options);
+  }
+
+  delayHook(phase, time, options) {
+    return this.#declare(phase, 'delay', time, options);
+  }
+
+  inflightHook(phase, name, options) {
+    return this.#declare(phase, 'inflight', name, options);
+  }
+
+  signalHook(phase, target, options) {
+    return this.#declare(phase, 'signal', target, options);
+  }
+
+  onReload(fn, { name = fn?.name || 'reload' } = {}) {
+    const native = this.#open();
+    if (typeof fn !== 'function') throw new GraceshutError('bad_value', `a reload hook has to be a function, not ${describe(fn)}`);
+    const id = this.#reloads.size;
+    this.#reloads.set(id, fn);
+    call(native.onReload, id, text(name, 'the name of a reload hook'));
+  }
+
+  // ---- work in flight ----
+
+  tryEnter() {
+    return this.#inflight.tryEnter();
+  }
+
+  leave() {
+    this.#inflight.leave();
+  }
+
+  enter() {
+    return this.#inflight.enter();
+  }
+
+  track(fn) {
+    return this.#inflight.track(fn);
+  }
+
+  trackSync(fn) {
+    return this.#inflight.trackSync(fn);
+  }
+
+  get inFlight() {
+    return this.#inflight.count;
+  }
+
+  group(name) {
+    return group(this.#open(), text(name, 'the name of a group'));
+  }
+
+  // ---- life ----
+
+  get isStopping() {
+    return this.#isStopping || this.#inflight.word >= 1;
+  }
+
+  get isDraining() {
+    return this.#inflight.word === 2;
+  }
+
+  get stopping() {
+    return this.#stopping.promise;
+  }
+
+  get draining() {
+    return this.#draining.promise;
+  }
+
+  get serving() {
+    return this.#serving;
+  }
+
+  set serving(value) {
+    if (typeof value !== 'boolean') throw new GraceshutError('bad_value', `serving is true or false, not ${describe(value)}`);
+    call(this.#open().setServing, value);
+    this.#serving = value;
+  }
+
+  ready() {
+    call(this.#open().ready);
+  }
+
+  stop(reason = '', options = {}) {
+    const native = this.#open();
+    if (typeof options !== 'object' || options === null) {
+      throw new GraceshutError('bad_value', `stop takes { grace } as its second argument, not ${describe(options)}`);
+    }
+    call(native.stop, text(reason, 'the reason'), timeJson(options.grace, 'grace'));
+    this.#begin();
+  }
+
+  reload() {
+    call(this.#open().reload);
+  }
+
+  wait() {
+    if (this.#closed) return Promise.reject(new GraceshutError('closed', 'this runtime was uninstalled; call install again'));
+    const run = inside.getStore();
+    if (run && !run.ended) {
+      return Promise.reject(new GraceshutError('wrong_thread', 'wait inside a hook would wait for itself; use ctx.remaining'));
+    }
+    return this.#finished.promise;
+  }
+
+  uninstall() {
+    call(this.#open().uninstall);
+    this.#closed = true;
+    shared.current = null;
+    this.#unwatch();
+    this.#hostEnd?.close();
+    this.#letGo();
+    this.#finished.reject(new GraceshutError('closed', 'the runtime was uninstalled'));
+  }
+
+  // ---- to be looked at ----
+
+  get state() {
+    return this.#closed ? 'idle' : this.#native.state()[0];
+  }
+
+  get phase() {
+    return this.#closed ? null : (this.#native.state()[1] ?? null);
+  }
+
+  get reason() {
+    if (this.#closed) return null;
+    const json = this.#native.reason();
+    return json ? JSON.parse(json) : null;
+  }
+
+  report() {
+    if (this.#closed) return this.#last.report;
+    const json = call(this.#native.report);
+    return json ? JSON.parse(json) : null;
+  }
+
+  plan() {
+    return withText(JSON.parse(call(this.#open().plan)));
+  }
+
+  config() {
+    return withText(JSON.parse(call(this.#open().config)));
+  }
+
+  status() {
+    return JSON.parse(call(this.#open().status));
+  }
+}
+
+/** What `value` means depends on the event; times are milliseconds here. */
+const MEANING = {
+  phase_start: (value) => ({ budget: value / 1000 }),
+  hook_start: (value) => ({ budget: value / 1000 }),
+  deadline: (value) => ({ deadline: value / 1000 }),
+  progress: (done, total) => ({ done, total }),
+  finished: (exitCode) => ({ exitCode }),
+};
+
+function viewOf({ event, at_us: atUs, value, total, ...rest }) {
+  const meaning = value === undefined ? {} : (MEANING[event]?.(value, total) ?? { value });
+  return { event, at: atUs / 1000, ...rest, ...meaning };
+}
+
+/** String(plan) and String(config) are their tables for people. */
+function withText({ text: table, ...rest }) {
+  return Object.defineProperty(rest, 'toString', { value: () => table });
+}
+
+function group(native, name) {
+  let found = shared.groups.get(name);
+  if (!found) {
+    found = new InFlight(native, name);
+    shared.groups.set(name, found);
+  }
+  return found;
+}
+
+/** Installs, or returns the living install when the options agree. */
+function install(options) {
+  const json = optionsJson(options);
+  const native = load();
+  const again = shared.current;
+  const gs = again ?? new Graceshut(shared, native);
+  call(native.install, json, process.version, signals.listened(), Boolean(again), Graceshut.post(gs));
+  if (!again) {
+    shared.current = gs;
+    Graceshut.installed(gs);
+  }
+  return gs;
+}
+
+/** The living install, or null. */
+const current = () => shared.current;
+
+module.exports = { Graceshut, HookHandle, install, current };

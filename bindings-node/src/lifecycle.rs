@@ -1,0 +1,214 @@
+//! Install, triggers, the end: what `lib/graceshut.js` calls.
+
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+use std::time::Duration;
+
+use graceshut::config::NumberUnit;
+use graceshut::inflight::DRAINING;
+use graceshut::{ErrorKind, InFlight, Installer};
+use napi::Env;
+use napi::bindgen_prelude::Function;
+use napi_derive::napi;
+
+use crate::bridge::{self, Args, Message};
+use crate::error::{Result, living, refuse, thrown};
+use crate::host::Node;
+
+/// How long the thread of events waits for the report when the plan is over; the core gives up writing it sooner.
+const REPORT_LIMIT: Duration = Duration::from_secs(5);
+
+/// How often the exiting thread looks whether drain has begun.
+const LOOK_EVERY: Duration = Duration::from_millis(1);
+
+/// The environment's cleanup hook is registered.
+static WATCHED: AtomicBool = AtomicBool::new(false);
+
+/// Installs, or compares `options` with those of the living install. `listened`: signals that have a listener.
+/// `known`: the caller holds the living install.
+///
+/// # Errors
+/// As `graceshut::install`; `Disagree` when another JavaScript realm or copy of the package holds the living install.
+#[napi(catch_unwind)]
+pub fn install(
+    env: Env,
+    options: String,
+    version: String,
+    listened: Vec<i32>,
+    known: bool,
+    post: Function<'_, Args, ()>,
+) -> Result<()> {
+    let options = graceshut::config::options_from_json(&options, NumberUnit::Millis).map_err(|e| thrown(&e))?;
+    let again = graceshut::current().is_some();
+    if again && !known {
+        let message = "another JavaScript realm of this process (vm context, test runner) holds the install; uninstall it there first";
+        return refuse(ErrorKind::Disagree, message);
+    }
+    // Before the install: a signal may start hooks the moment it returns.
+    if !again {
+        bridge::open(&post)?;
+        if !WATCHED.swap(true, SeqCst) {
+            env.add_env_cleanup_hook((), |()| environment_ends())?;
+        }
+    }
+    let installed = Installer::new(Box::new(Node { version, listened })).install(options).and_then(|runtime| {
+        if again {
+            return Ok(());
+        }
+        let waiting = runtime.clone();
+        runtime.on_event(move |event| {
+            bridge::post(Message::Event(event.to_json()));
+            if event.event == "finished" {
+                // After every event; for a host end and an uncaught error nobody else tells the loop.
+                if let Ok(finished) = waiting.wait(Some(REPORT_LIMIT)) {
+                    bridge::post(Message::Finished(finished.exit.code));
+                }
+            }
+        })
+    });
+    installed.map_err(|e| {
+        if !again {
+            if let Some(runtime) = graceshut::current() {
+                let _ = runtime.uninstall(); // the first error is the one to tell
+            }
+            bridge::close();
+        }
+        thrown(&e)
+    })
+}
+
+/// C28: the environment is going; nothing may reach it any more, and its hooks cannot run.
+fn environment_ends() {
+    WATCHED.store(false, SeqCst);
+    bridge::close();
+    if let Some(runtime) = graceshut::current() {
+        runtime.host_closed();
+    }
+}
+
+/// Ends the install; the handlers that were put back, and those that were somebody else's by then.
+///
+/// # Errors
+/// `Closed`, `TooLate`, `WrongThread`.
+#[napi(catch_unwind)]
+pub fn uninstall() -> Result<()> {
+    living()?.uninstall().map_err(|e| thrown(&e))?;
+    bridge::close();
+    Ok(())
+}
+
+/// Starts the shutdown. `grace`: empty, or a JSON value.
+///
+/// # Errors
+/// `Closed`, `BadTime`.
+#[napi(catch_unwind)]
+pub fn stop(reason: String, grace: String) -> Result<()> {
+    let runtime = living()?;
+    let grace = if grace.is_empty() {
+        None
+    } else {
+        let table = format!("{{\"grace\":{grace}}}");
+        graceshut::config::options_from_json(&table, NumberUnit::Millis).map_err(|e| thrown(&e))?.grace
+    };
+    runtime.stop(&reason, grace).map_err(|e| thrown(&e))
+}
+
+/// Node ends by itself with `code`; `error`: by an uncaught one.
+///
+/// # Errors
+/// `Closed`.
+#[napi(catch_unwind)]
+pub fn host_end(error: Option<String>, code: i32) -> Result<()> {
+    living()?.host_end(error.as_deref(), code).map_err(|e| thrown(&e))
+}
+
+/// The loop will not turn again: ends the JavaScript hooks, gives up the work in flight of `groups` (nobody is left to finish
+/// it, and drain would wait for it in vain), waits here for the native hooks, answers the decided status.
+///
+/// # Errors
+/// `Closed`.
+#[napi(catch_unwind)]
+pub fn close_host_and_wait(groups: Vec<String>) -> Result<i32> {
+    let runtime = living()?;
+    runtime.host_closed();
+    // Not before drain has counted it: the report is to say what was left.
+    while InFlight::default_group().page().word() < DRAINING {
+        match runtime.wait(Some(LOOK_EVERY)) {
+            Ok(finished) => return Ok(finished.exit.code),
+            Err(e) if e.kind() == ErrorKind::Timeout => {}
+            Err(e) => return Err(thrown(&e)),
+        }
+    }
+    for name in groups {
+        let group = InFlight::group(&name).map_err(|e| thrown(&e))?;
+        (0..group.count()).for_each(|_| group.leave());
+    }
+    let finished = runtime.wait(None).map_err(|e| thrown(&e))?;
+    Ok(finished.exit.code)
+}
+
+/// Ends a held install.
+///
+/// # Errors
+/// `Closed`.
+#[napi(catch_unwind)]
+pub fn ready() -> Result<()> {
+    living()?.ready().map_err(|e| thrown(&e))
+}
+
+/// This process accepts connections.
+///
+/// # Errors
+/// `Closed`.
+#[napi(catch_unwind)]
+pub fn set_serving(serving: bool) -> Result<()> {
+    living()?.set_serving(serving);
+    Ok(())
+}
+
+/// Puts our handler on top of the one that is there now, and calls that one after ours if `chain`.
+///
+/// # Errors
+/// `Closed`, `NotInstalled`, `Os`.
+#[napi(catch_unwind)]
+pub fn rearm(signo: i32, chain: bool) -> Result<()> {
+    let chain = if chain { graceshut::Chain::Always } else { graceshut::Chain::Never };
+    living()?.rearm(signo, chain).map_err(|e| thrown(&e))
+}
+
+/// Runs the reload hooks.
+///
+/// # Errors
+/// `Closed`.
+#[napi(catch_unwind)]
+pub fn reload() -> Result<()> {
+    living()?.reload().map_err(|e| thrown(&e))
+}
+
+/// Registers reload hook `id`: each reload posts it and its worker waits for `reload_done`.
+///
+/// # Errors
+/// `Closed`, `BadValue`.
+#[napi(catch_unwind)]
+pub fn on_reload(id: u32, name: String) -> Result<()> {
+    let body = move || {
+        let (answer, told) = std::sync::mpsc::sync_channel(1);
+        let Some(call) = bridge::expect(answer) else { return Err(graceshut::HookError::failed("the environment has ended")) };
+        bridge::post(Message::Reload { hook: id, call });
+        match told.recv() {
+            Ok(None) => Ok(()),
+            Ok(Some(message)) => Err(graceshut::HookError::failed(message)),
+            Err(_) => Err(graceshut::HookError::failed("the environment ended before the reload did")),
+        }
+    };
+    living()?.on_reload_in_host(&name, body).map_err(|e| thrown(&e))
+}
+
+/// Reload `call` is done; `error` when it failed.
+#[napi(catch_unwind)]
+pub fn reload_done(call: u32, error: Option<String>) -> Result<()> {
+    if let Some(waiting) = bridge::expected(call) {
+        let _ = waiting.send(error); // the worker may be gone with its install
+        return Ok(());
+    }
+    refuse(ErrorKind::TooLate, "this reload was answered already")
+}

@@ -1,0 +1,150 @@
+"""How a Python program ends, and where the plan meets that (spec 2.6, 6.5; embedding B18 to B20).
+
+* ``threading``'s pre-shutdown step (before it joins threads; everything of Python still works): an end without a trigger is
+  one. Threads that are no daemons are waited for first: a program whose main thread has returned goes on in them.
+* ``atexit``: the gate is closed. From there on only native hooks run.
+* ``sys.excepthook``: an uncaught error is the reason, and its status stays.
+
+The status of ``sys.exit(3)`` cannot be known here; it stays all the same, since core lets a host's own status be.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+
+from . import _graceshut, _hooks, _signals
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Optional
+
+#: Closing the gate may take this long.
+_CLOSE_LIMIT = 1.0
+#: The last event gets this long to reach logging and callbacks.
+_TELL_LIMIT = 0.1
+
+_registered = False
+_gs: Any = None
+_uncaught: Optional[str] = None
+_hook_before: Any = None
+
+
+def follow(gs: Any) -> None:
+    """From now on the end of the program is this install's business."""
+    global _registered, _gs, _uncaught, _hook_before
+    _gs, _uncaught = gs, None
+    if sys.excepthook is not _excepthook:
+        _hook_before, sys.excepthook = sys.excepthook, _excepthook
+    if _registered:
+        return
+    _registered = True
+    import atexit
+
+    # Its own pre-shutdown step ends the workers of every pool; registered before ours, it comes after ours.
+    import concurrent.futures.thread  # noqa: F401
+
+    atexit.register(_at_exit)
+    os.register_at_fork(after_in_child=_after_fork)
+    try:
+        threading._register_atexit(_pre_shutdown)  # type: ignore[attr-defined]
+    except (AttributeError, RuntimeError):
+        # No such step, or it is over already.
+        atexit.register(_pre_shutdown)
+
+
+def forget() -> None:
+    global _gs
+    _gs = None
+    if sys.excepthook is _excepthook:
+        sys.excepthook = _hook_before
+
+
+def _mine() -> Any:
+    gs = _gs
+    return gs if gs is not None and gs._open else None
+
+
+def _excepthook(kind: type[BaseException], error: BaseException, traceback: Any) -> None:
+    global _uncaught
+    if _signals.in_main():
+        _uncaught = _hooks.describe(error)
+    _hook_before(kind, error, traceback)
+
+
+def _other_threads() -> list[threading.Thread]:
+    pools = getattr(sys.modules.get("concurrent.futures.thread"), "_threads_queues", {})
+    me = threading.current_thread()
+    return [t for t in threading.enumerate() if t is not me and not t.daemon and t not in pools]
+
+
+def _wait_for_threads() -> None:
+    while True:
+        others = _other_threads()
+        if not others:
+            return
+        try:
+            others[0].join()
+        except SystemExit:
+            return  # the shutdown is over, and core wants out
+        except KeyboardInterrupt:
+            return  # ours: the shutdown is under way
+        except RuntimeError:
+            return
+
+
+def _pre_shutdown() -> None:
+    gs = _mine()
+    if gs is None or gs._manual:
+        return
+    error = _uncaught
+    if error is None and sys.excepthook is not _excepthook and not hasattr(sys, "ps1"):
+        # Somebody replaced our hook and did not call it; the interpreter remembers as well.
+        last = getattr(sys, "last_value", None)
+        error = _hooks.describe(last) if last is not None else None
+    _wait_for_threads()
+    _graceshut.exit_begins(True)
+    _signals.ending()
+    try:
+        if gs.state == "armed":
+            gs._host_end(error, 0 if error is None else 1)
+        if _hooks._pending:
+            _hooks.sweep()
+        gs._wait_to_the_end()
+        gs._told.wait(_TELL_LIMIT)
+    except Exception:  # closed by another thread meanwhile: the program ends as though nothing was installed
+        pass
+
+
+def _at_exit() -> None:
+    gs = _mine()
+    if gs is None:
+        return
+    _graceshut.exit_begins(True)
+    _signals.ending()
+    if gs._close_gate(_CLOSE_LIMIT) or gs._manual:
+        return
+    # A hook that was abandoned is still inside. The interpreter cannot be taken apart under it (embedding B20).
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except Exception:
+            pass
+    logging = sys.modules.get("logging")
+    if logging is not None:
+        logging.shutdown()
+    gs._exit_with_guests()
+
+
+def _after_fork() -> None:
+    global _gs, _uncaught
+    _gs, _uncaught = None, None
+    if sys.excepthook is _excepthook:
+        sys.excepthook = _hook_before
+    _graceshut.after_fork()
+    _signals.after_fork()
+    _hooks.reset()
+    from . import _runtime
+
+    _runtime._after_fork()

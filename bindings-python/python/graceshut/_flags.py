@@ -1,0 +1,132 @@
+"""``gs.stopping``, ``gs.draining``, ``gs.stopped``: plain truth values that can be waited for."""
+
+from __future__ import annotations
+
+from . import _hooks, _signals
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Generator, Optional
+
+    from ._runtime import GraceShut
+
+#: The word is looked at at least this often, should an event be lost.
+_LOOK = 1.0
+#: A blocking wait looks at Python's own signal handlers at least this often.
+_SLICE = 5.0
+
+
+class Waited:
+    """What ``wait`` gives: await it inside an event loop; elsewhere it has waited, and its truth says whether it came."""
+
+    __slots__ = ("_flag", "_limit", "_value")
+
+    def __init__(self, flag: Flag, limit: Optional[float], value: Optional[bool]) -> None:
+        self._flag, self._limit, self._value = flag, limit, value
+
+    def __bool__(self) -> bool:
+        if self._value is None:
+            raise RuntimeError("inside an event loop write `await gs.%s.wait()`" % self._flag.name)
+        return self._value
+
+    def __await__(self) -> Generator[Any, None, bool]:
+        if self._value is None:
+            self._value = yield from self._flag._wait_async(self._limit).__await__()
+        return self._value
+
+    def __repr__(self) -> str:
+        return "<graceshut wait for %s: %s>" % (self._flag.name, self._value)
+
+
+class Flag:
+    """True from a point of the shutdown on."""
+
+    __slots__ = ("_gs", "_level", "name")
+
+    def __init__(self, gs: GraceShut, level: int, name: str) -> None:
+        self._gs, self._level, self.name = gs, level, name
+
+    def __bool__(self) -> bool:
+        return self._gs._level >= self._level
+
+    def is_set(self) -> bool:
+        """As ``bool()``, for those who know ``threading.Event``."""
+        return bool(self)
+
+    def wait(self, timeout: Any = None) -> Waited:
+        """Waits until the flag is true, at most ``timeout`` seconds. Inside an event loop: ``await`` it."""
+        limit = self._gs._seconds(timeout, "timeout")
+        if _hooks.note_loop() is not None:
+            return Waited(self, limit, None)
+        return Waited(self, limit, self._wait_here(limit))
+
+    def _wait_here(self, limit: Optional[float]) -> bool:
+        import time
+
+        gs, until = self._gs, None if limit is None else time.monotonic() + limit
+        swallow = _signals.waiting() if _signals.in_main() else None
+        if swallow is not None:
+            swallow.__enter__()
+        try:
+            while True:
+                left = _SLICE if until is None else min(_SLICE, until - time.monotonic())
+                if gs._wait_level(self._level, max(left, 0.0)):
+                    return True
+                if until is not None and time.monotonic() >= until:
+                    return False
+        finally:
+            if swallow is not None:
+                swallow.__exit__()
+
+    async def _wait_async(self, limit: Optional[float]) -> bool:
+        import asyncio
+
+        loop, gs = asyncio.get_running_loop(), self._gs
+        until = None if limit is None else loop.time() + limit
+        swallow, leaves = _signals.in_main(), _signals.in_main() and self._level == 3
+        if swallow:
+            _signals.waiting().__enter__()
+        if leaves:
+            gs._leaver(True)
+        try:
+            while not self:
+                gs._check_open()
+                left = _LOOK if until is None else min(_LOOK, until - loop.time())
+                if left <= 0:
+                    return False
+                future = loop.create_future()
+                waiter = (self._level, loop, future)
+                gs._waiters.add(waiter)
+                timer = loop.call_later(left, _resolve, future)
+                try:
+                    if not self:
+                        await future
+                finally:
+                    timer.cancel()
+                    gs._waiters.discard(waiter)
+            return True
+        finally:
+            if swallow:
+                _signals.waiting().__exit__()
+            if leaves:
+                gs._leaver(False)
+
+    def __repr__(self) -> str:
+        return "<graceshut %s: %s>" % (self.name, bool(self))
+
+
+def _resolve(future: Any) -> None:
+    if not future.done():
+        future.set_result(None)
+
+
+def ring(gs: GraceShut) -> None:
+    """An event came: wakes the coroutines whose level is reached. On the event thread."""
+    level = gs._level
+    for waiter in list(gs._waiters):
+        wanted, loop, future = waiter
+        if level >= wanted:
+            try:
+                loop.call_soon_threadsafe(_resolve, future)
+            except RuntimeError:
+                gs._waiters.discard(waiter)

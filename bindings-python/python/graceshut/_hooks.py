@@ -1,0 +1,259 @@
+"""Running hooks: sync functions on the worker they are called on, coroutines on the program's event loop.
+
+Which loop: the one that ran where the hook was registered, if it still runs; else the one graceshut last saw running (it
+looks whenever it is called inside one, and in the main thread when a signal arrives); else a loop of the hook's own.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+from contextvars import ContextVar
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from asyncio import AbstractEventLoop
+    from typing import Any, Callable, Optional
+
+    from ._graceshut import Context, Done
+
+_CO_COROUTINE = 0x80
+
+#: True inside a hook: ``wait`` there would wait for itself.
+_inside: ContextVar[bool] = ContextVar("graceshut_inside_hook", default=False)
+_loop: Optional[AbstractEventLoop] = None
+#: The main thread came by after the trigger and has told whether a loop runs there.
+_told = threading.Event()
+_pending: set[_Job] = set()
+
+
+def inside() -> bool:
+    return _inside.get()
+
+
+def reset() -> None:
+    global _loop, _told
+    _loop, _told = None, threading.Event()
+    _pending.clear()
+
+
+def running_loop() -> Optional[AbstractEventLoop]:
+    asyncio = sys.modules.get("asyncio")
+    return asyncio._get_running_loop() if asyncio is not None else None
+
+
+def note_loop() -> Optional[AbstractEventLoop]:
+    """Remembers the loop that runs in this thread, if one does."""
+    global _loop
+    loop = running_loop()
+    if loop is not None:
+        _loop = loop
+    _told.set()
+    return loop
+
+
+def _arity(fn: Any) -> tuple[int, str]:
+    """How many positional parameters have no default, and the first one's name."""
+    bound = 1 if getattr(fn, "__self__", None) is not None else 0
+    plain = getattr(fn, "__func__", fn)
+    code = getattr(plain, "__code__", None)
+    if code is not None and not hasattr(plain, "__wrapped__"):
+        # Without `inspect`, whose import costs more than everything here.
+        count = code.co_argcount - bound
+        required = count - len(plain.__defaults__ or ())
+        return max(required, 0), code.co_varnames[bound] if count > 0 else ""
+    import inspect
+
+    try:
+        parameters = list(inspect.signature(fn).parameters.values())
+    except (TypeError, ValueError):  # a builtin that does not tell
+        return 0, ""
+    positional = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+    required = [p for p in positional if p.default is p.empty]
+    return len(required), positional[0].name if positional else ""
+
+
+def _takes_context(fn: Any) -> bool:
+    required, first = _arity(fn)
+    if required > 1:
+        from ._errors import BY_KIND
+
+        raise BY_KIND["bad_value"]("a hook takes the context or nothing; this one wants %d arguments" % required)
+    return required == 1 or first in ("ctx", "context")
+
+
+def _is_coroutine_function(fn: Any) -> bool:
+    while hasattr(fn, "func"):  # functools.partial
+        fn = fn.func
+    for candidate in (fn, getattr(type(fn), "__call__", None)):
+        code = getattr(getattr(candidate, "__func__", candidate), "__code__", None)
+        if code is not None:
+            return bool(code.co_flags & _CO_COROUTINE)
+    return False
+
+
+def call_of(fn: Any) -> tuple[Callable[[Any], Any], bool]:
+    """``fn`` as a function of the context, and whether it gives a coroutine."""
+    if not callable(fn):
+        from ._errors import BY_KIND
+
+        kind = "null" if fn is None else "bad_value"
+        raise BY_KIND[kind]("a hook is a function or a coroutine function, not %r" % (fn,))
+    takes = _takes_context(fn)
+    return (fn if takes else lambda ctx: fn()), _is_coroutine_function(fn)
+
+
+def body(fn: Any) -> Callable[[Context, Done], None]:
+    """What core calls on a worker, with the GIL."""
+    call, is_async = call_of(fn)
+    if not is_async:
+        return lambda ctx, done: _run_sync(call, ctx, done)
+    registered_in = note_loop()
+    return lambda ctx, done: _run_async(call, registered_in, ctx, done)
+
+
+def describe(error: BaseException) -> str:
+    words = str(error)
+    name = type(error).__name__
+    return "%s: %s" % (name, words) if words else name
+
+
+def _end(done: Done, error: Optional[BaseException]) -> None:
+    if error is None:
+        done.ok()
+    elif isinstance(error, SystemExit):
+        code = error.code
+        if code is None or isinstance(code, int):
+            done.exit(int(code or 0))
+        else:
+            done.failed("exit called with: %s" % (code,))
+    elif any(c.__name__ == "CancelledError" for c in type(error).__mro__):
+        done.cancelled()
+    else:
+        logging = sys.modules.get("logging")
+        if logging is not None:
+            logging.getLogger("graceshut").debug("a hook failed", exc_info=error)
+        done.failed(describe(error))
+
+
+def _run_sync(call: Callable[[Context], Any], ctx: Context, done: Done) -> None:
+    if not done.begin():
+        return
+    token = _inside.set(True)
+    try:
+        result = call(ctx)
+    except BaseException as error:
+        _end(done, error)
+    else:
+        if hasattr(result, "__await__"):
+            # A plain function that gave a coroutine (a lambda, a partial): it has begun, so it runs here and now.
+            _Job(lambda _: result, ctx, done, None).run_here(begun=True)
+        else:
+            _end(done, None)
+    finally:
+        _inside.reset(token)
+
+
+def _find_loop(registered_in: Optional[AbstractEventLoop], ctx: Context) -> Optional[AbstractEventLoop]:
+    if registered_in is not None and registered_in.is_running():
+        return registered_in
+    if _loop is None and ctx.reason.kind == "signal" and "asyncio" in sys.modules:
+        # The main thread is about to run its handler, or just has.
+        _told.wait(0.05)
+    loop = _loop
+    return loop if loop is not None and loop.is_running() else None
+
+
+def _run_async(call: Callable[[Context], Any], registered_in: Optional[AbstractEventLoop], ctx: Context, done: Done) -> None:
+    job = _Job(call, ctx, done, _find_loop(registered_in, ctx))
+    if job.loop is None:
+        return job.run_here()
+    _pending.add(job)
+    try:
+        job.loop.call_soon_threadsafe(job.start)
+    except RuntimeError:  # closed in this moment
+        _pending.discard(job)
+        job.run_here()
+
+
+class _Job:
+    """One coroutine hook."""
+
+    def __init__(self, call: Callable[[Context], Any], ctx: Context, done: Done, loop: Optional[AbstractEventLoop]) -> None:
+        self.call, self.ctx, self.done, self.loop = call, ctx, done, loop
+        self.task: Any = None
+        self.begun = False
+
+    def start(self) -> None:
+        """In the loop's thread: only now has the body begun, so that a blocked loop is told apart from a slow hook."""
+        self.begun = True
+        if not self.done.begin():
+            _pending.discard(self)
+            return
+        self.task = self.loop.create_task(self.run())  # type: ignore[union-attr]
+        self.ctx.on_cancel(self.cancel)
+
+    def cancel(self) -> None:
+        """The soft deadline, on a worker."""
+        try:
+            if self.loop is not None and self.task is not None:
+                self.loop.call_soon_threadsafe(self.task.cancel)
+        except RuntimeError:
+            pass  # the loop is closed; `sweep` ends the hook
+
+    async def run(self) -> None:
+        _inside.set(True)
+        try:
+            await self.call(self.ctx)
+        except BaseException as error:
+            # SystemExit too: raised on, it would end the program's loop.
+            _end(self.done, error)
+        else:
+            _end(self.done, None)
+        finally:
+            _pending.discard(self)
+
+    def run_here(self, begun: bool = False) -> None:
+        """On a loop of its own, in this thread."""
+        if not begun and not self.done.begin():
+            return
+        self.begun = True
+        import asyncio
+
+        async def main() -> None:
+            self.loop, self.task = asyncio.get_running_loop(), asyncio.current_task()
+            self.ctx.on_cancel(self.cancel)
+            await self.run()
+
+        try:
+            asyncio.run(main())
+        except BaseException as error:  # the loop itself failed; the hook's own end came first if there was one
+            _end(self.done, error)
+
+
+def sweep() -> None:
+    """Ends or moves what was given to a loop that was closed meanwhile."""
+    for job in list(_pending):
+        if job.loop is not None and job.loop.is_closed():
+            _pending.discard(job)
+            if job.begun:
+                job.done.failed("the event loop was closed while the hook ran; await gs.stopped.wait() before leaving it")
+            else:
+                threading.Thread(target=job.run_here, daemon=True).start()
+
+
+def run_reload(fn: Any) -> None:
+    """A reload hook, on a worker."""
+    result = fn()
+    if not hasattr(result, "__await__"):
+        return
+    import asyncio
+
+    async def wait() -> None:
+        await result
+
+    loop = _loop
+    if loop is not None and loop.is_running():
+        asyncio.run_coroutine_threadsafe(wait(), loop).result()
+    else:
+        asyncio.run(wait())

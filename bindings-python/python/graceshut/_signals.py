@@ -1,0 +1,211 @@
+"""How graceshut's handler lives beside Python's (embedding B14 to B18, B23).
+
+The native handler is on top and always calls CPython's, which sets a flag. In Python's own table stands one callable of
+ours per managed signal, and ``signal.signal`` only changes whom that callable calls. So
+
+* a handler set before or after ``install`` keeps working, asyncio's too, and the native one is never replaced;
+* ``signal.getsignal`` shows what the program itself has set, and giving that back is no harm (uvicorn's restore, B17);
+* setting ``SIG_DFL`` keeps ours;
+* core can call into the main thread: see ``exit_due``.
+
+``_signal.signal`` is what is wrapped: ``signal.signal`` looks it up at each call, so that ``from signal import signal``,
+done long before, is told as well.
+"""
+
+from __future__ import annotations
+
+import _signal
+import functools
+import os
+import threading
+
+from . import _graceshut, _hooks
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from types import FrameType
+    from typing import Any, Callable, Optional, Union
+
+    Handler = Union[Callable[[int, Optional[FrameType]], Any], int, None]
+
+_DFL, _IGN = int(_signal.SIG_DFL), int(_signal.SIG_IGN)
+_USERS_CHOICE = (_signal.SIGHUP, _signal.SIGINT, _signal.SIGQUIT)
+
+_real_signal = _signal.signal
+_real_getsignal = _signal.getsignal
+
+#: What the program itself has set, per signal that has our callable in Python's table.
+_view: dict[int, Handler] = {}
+#: Signals that the configuration ignores.
+_ignored: set[int] = set()
+_managed: list[tuple[int, bool, bool]] = []
+_pid = 0
+_runtime: Any = None
+#: Who waits in the main thread for the end, and swallows the Ctrl-C that began it.
+_waiting = 0
+#: The main thread is ending.
+_ending = False
+_warned: set[int] = set()
+
+
+def in_main() -> bool:
+    return threading.get_ident() == threading.main_thread().ident
+
+
+def _is_ours() -> bool:
+    return _pid != 0 and _pid == os.getpid()
+
+
+def prepare(managed: list[tuple[int, bool, bool]]) -> bool:
+    """Before core arms: our callable into Python's table. False outside the main thread, where Python forbids it."""
+    global _managed, _pid, _ending
+    _managed, _pid, _ending = managed, os.getpid(), False
+    _ignored.clear()
+    _ignored.update(signo for signo, _, ignored in managed if ignored)
+    _warned.clear()
+    _signal.signal, _signal.getsignal = _signal_, _getsignal
+    return _register()
+
+
+def _register() -> bool:
+    if not in_main():
+        return False
+    for signo, even_if_ignored, _ in _managed:
+        found = _real_getsignal(signo)
+        # None: somebody's C handler; core chains to it. Ignored: nohup's choice, kept by core as well.
+        if found is None or signo in _view or found == _IGN and signo in _USERS_CHOICE and not even_if_ignored:
+            continue
+        _view[signo] = found
+        _real_signal(signo, _on_signal)
+    _choose_kick()
+    return True
+
+
+def _choose_kick() -> None:
+    signo = next((s for s in (_signal.SIGTERM, _signal.SIGINT, *_view) if s in _view), 0)
+    _graceshut.set_kick(int(signo), threading.main_thread().ident)
+
+
+def armed(runtime: Any) -> None:
+    """Core's handler is on top."""
+    global _runtime
+    _runtime = runtime
+
+
+def finish_in_main() -> None:
+    """For an install made on another thread: the main thread came by."""
+    runtime = _runtime
+    if runtime is None or not _is_ours() or not runtime._open or _view:
+        return
+    _register()
+    for signo in list(_view):
+        runtime._rearm(signo)
+
+
+def disarm() -> None:
+    """After core's handler is gone, or was never put there: Python's table as the program knows it."""
+    global _pid, _runtime
+    _graceshut.set_kick(0, 0)
+    _pid, _runtime = 0, None
+    _signal.signal, _signal.getsignal = _real_signal, _real_getsignal
+    if in_main():
+        for signo, handler in list(_view.items()):
+            if _real_getsignal(signo) is _on_signal and handler is not None:
+                _real_signal(signo, handler)
+        _view.clear()
+    # Elsewhere Python forbids it: the callable stays, and does what the program's own handler would.
+
+
+def _signal_(signalnum: int, handler: Handler, /) -> Handler:
+    """What ``signal.signal`` comes to: for a managed signal it changes whom our callable calls."""
+    if not _is_ours() or signalnum not in _view or not in_main():
+        return _real_signal(signalnum, handler)
+    if not callable(handler) and handler not in (_DFL, _IGN):
+        return _real_signal(signalnum, handler)  # raises as it always did
+    before = _view[signalnum]
+    if handler is not _on_signal:
+        _view[signalnum] = handler
+    if handler == _IGN and signalnum not in _warned and signalnum not in _ignored:
+        _warned.add(signalnum)
+        import logging
+
+        name = _name(signalnum)
+        words = "%s set to SIG_IGN: graceshut still acts on it; install(signals={%r: \"ignore\"}) makes it ignore it"
+        logging.getLogger("graceshut").warning(words, name, name[3:])
+    # As the real one: without SA_RESTART, until siginterrupt says otherwise.
+    _signal.siginterrupt(signalnum, True)
+    if _runtime is not None and _runtime._open:
+        _runtime._rearm(int(signalnum))
+    return before
+
+
+def _getsignal(signalnum: int, /) -> Handler:
+    if _is_ours() and signalnum in _view:
+        return _view[signalnum]
+    return _real_getsignal(signalnum)
+
+
+def _name(signo: int) -> str:
+    import signal
+
+    return signal.Signals(signo).name
+
+
+def _on_signal(signum: int, frame: Optional[FrameType]) -> None:
+    """The one callable in Python's table. Runs in the main thread between two instructions, some time after the native
+    handler has acted."""
+    handler = _view.get(signum, _DFL)
+    if not _is_ours():
+        return _as_before(signum, frame, handler)
+    code = _graceshut.exit_due()
+    if code is not None:
+        raise SystemExit(code)
+    _hooks.note_loop()
+    if callable(handler) and not _is_swallowed(signum, handler):
+        handler(signum, frame)
+
+
+def _is_swallowed(signum: int, handler: Any) -> bool:
+    if signum != _signal.SIGINT:
+        return False
+    if handler is _signal.default_int_handler:
+        return bool(_waiting) or _ending or signum in _ignored
+    # asyncio.Runner's: it would cancel the coroutine that waits for the end.
+    runners = isinstance(handler, functools.partial) and getattr(handler.func, "__name__", "") == "_on_sigint"
+    return runners and bool(_waiting)
+
+
+def _as_before(signum: int, frame: Optional[FrameType], handler: Any) -> None:
+    """Uninstalled from another thread: as though graceshut had never been there."""
+    _real_signal(signum, handler)
+    _view.pop(signum, None)
+    if callable(handler):
+        handler(signum, frame)
+    elif handler == _DFL:
+        _signal.raise_signal(signum)
+
+
+class waiting:
+    """While entered in the main thread, the KeyboardInterrupt of the shutdown's own SIGINT is swallowed."""
+
+    def __enter__(self) -> None:
+        global _waiting
+        _waiting += 1
+
+    def __exit__(self, *_: object) -> None:
+        global _waiting
+        _waiting -= 1
+
+
+def ending() -> None:
+    """The main thread ends: nothing is raised in it any more."""
+    global _ending
+    _ending = True
+
+
+def after_fork() -> None:
+    """In a forked child: handlers as the program itself has set them, until it installs."""
+    global _waiting
+    _waiting = 0
+    if _pid:
+        disarm()

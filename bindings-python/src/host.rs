@@ -1,0 +1,185 @@
+//! What Python supplies to core: how to leave, and that its handler is always called after ours.
+//!
+//! Leaving is `SystemExit` in the main thread (spec 6.5). Core says so on a thread of its own, so a signal is sent to the main
+//! thread: CPython's handler, chained below ours, sets its flag, blocking calls return with EINTR, and the callable that
+//! `graceshut._signals` registered for that signal raises. It gets through sleep, select, locks and every event loop.
+
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, AtomicU64, Ordering::SeqCst};
+use std::time::Duration;
+
+use graceshut::config::{self, NumberUnit, Source, Sources};
+use graceshut::{Action, Chain, ExitPlan, Host};
+use pyo3::prelude::*;
+
+use crate::error::OrRaise;
+use crate::gate;
+use crate::values::to_json;
+
+/// A managed signal whose Python handler is ours, and the main thread's pthread; 0: none.
+static KICK: AtomicI32 = AtomicI32::new(0);
+static MAIN: AtomicU64 = AtomicU64::new(0);
+/// The status to leave with; [`NOTHING`] before that is decided.
+static CODE: AtomicI32 = AtomicI32::new(NOTHING);
+const NOTHING: i32 = i32::MIN;
+/// The main thread has raised, or is ending by itself.
+static LEAVING: AtomicBool = AtomicBool::new(false);
+/// Coroutines of the main thread that wait for the end and will leave by themselves.
+static LEAVERS: AtomicU32 = AtomicU32::new(0);
+
+/// How long such a coroutine may take to get the main thread out.
+const LEAVER_LIMIT: Duration = Duration::from_millis(500);
+/// Pauses between attempts to reach the main thread.
+const AGAIN: [Duration; 4] =
+    [Duration::from_millis(20), Duration::from_millis(100), Duration::from_millis(500), Duration::from_secs(1)];
+
+/// CPython.
+pub(crate) struct CPython {
+    /// `3.11.7`.
+    pub(crate) version: String,
+    /// `graceshut._signals` hears of every change of a handler.
+    pub(crate) shim: bool,
+}
+
+impl Host for CPython {
+    fn language(&self) -> &str {
+        "python"
+    }
+
+    fn version(&self) -> String {
+        self.version.clone()
+    }
+
+    fn exit(&self, plan: ExitPlan) {
+        CODE.store(plan.code, SeqCst);
+        let made = std::thread::Builder::new().name("gs-exit".to_owned()).stack_size(256 * 1024).spawn(move || leave(plan.code));
+        if made.is_err() {
+            kick();
+        }
+    }
+
+    /// `SystemExit` serves a main thread that is about to call `wait` just as well, without the wait for it.
+    fn leaves_by_wait(&self) -> bool {
+        false
+    }
+
+    /// CPython's handler only sets flags and writes a byte (embedding B15).
+    fn chain(&self, _signo: i32) -> Chain {
+        Chain::Always
+    }
+
+    fn must_poll(&self) -> bool {
+        !self.shim
+    }
+}
+
+fn leave(code: i32) {
+    if LEAVERS.load(SeqCst) > 0 {
+        std::thread::sleep(LEAVER_LIMIT);
+    }
+    for pause in AGAIN {
+        if LEAVING.load(SeqCst) {
+            return;
+        }
+        if !kick() {
+            // Installed outside the main thread, and that never came by: it can be told between two instructions only.
+            raise_there();
+        }
+        std::thread::sleep(pause);
+    }
+    // The main thread has every signal blocked, or is deep in C. With a watchdog that is what ends the process.
+    if KICK.load(SeqCst) == 0 && !LEAVING.load(SeqCst) {
+        graceshut::exit_now(code);
+    }
+}
+
+/// Sends the main thread the signal; false when there is none to send.
+fn kick() -> bool {
+    let (signo, main) = (KICK.load(SeqCst), MAIN.load(SeqCst));
+    if signo == 0 || main == 0 {
+        return false;
+    }
+    // SAFETY: `main` is the pthread of Python's main thread, which lives until `exit` has returned control to libc; from
+    // `exit_begins` on nobody comes here. `signo` has our handler: `set_kick` is given 0 before that is taken away.
+    unsafe { libc::pthread_kill(main as libc::pthread_t, signo) };
+    true
+}
+
+fn raise_there() {
+    gate::with_python(|py| {
+        let exit = py.get_type::<pyo3::exceptions::PySystemExit>();
+        let main = MAIN.load(SeqCst);
+        if main != 0 && !LEAVING.load(SeqCst) {
+            // SAFETY: the GIL is held; the call takes a thread's ident and a borrowed exception class.
+            unsafe { pyo3::ffi::PyThreadState_SetAsyncExc(main as std::ffi::c_long, exit.as_ptr()) };
+        }
+    });
+}
+
+/// The signals that `options`, file and environment come to, as (number, taken even if inherited as ignored, ignored by us).
+#[pyfunction]
+pub(crate) fn managed_signals(py: Python<'_>, options: &Bound<'_, PyAny>) -> PyResult<Vec<(i32, bool, bool)>> {
+    let options = config::read(&to_json(options, "")?, NumberUnit::Seconds, &Source::Code).or_raise(py)?;
+    let config = config::resolve(options, &Sources::from_process()).or_raise(py)?;
+    let managed = config.signals.iter().filter(|s| s.action != Action::Default);
+    Ok(managed.map(|s| (s.signo, s.explicit || s.signo == libc::SIGTERM, s.action == Action::Ignore)).collect())
+}
+
+/// How the main thread is reached: by which signal, and which thread it is.
+#[pyfunction]
+pub(crate) fn set_kick(signo: i32, main: u64) {
+    MAIN.store(main, SeqCst);
+    KICK.store(signo, SeqCst);
+}
+
+/// The status to raise `SystemExit` with, once: for the callable in the main thread.
+#[pyfunction]
+pub(crate) fn exit_due() -> Option<i32> {
+    let code = CODE.load(SeqCst);
+    (code != NOTHING && !LEAVING.swap(true, SeqCst)).then_some(code)
+}
+
+/// The main thread ends by itself: nobody has to tell it. A new install begins with False.
+#[pyfunction]
+pub(crate) fn exit_begins(begins: bool) {
+    LEAVING.store(begins, SeqCst);
+    if !begins {
+        CODE.store(NOTHING, SeqCst);
+    }
+}
+
+/// A coroutine of the main thread begins (True) or ends to wait for the end.
+#[pyfunction]
+pub(crate) fn set_leaver(waits: bool) {
+    if waits {
+        LEAVERS.fetch_add(1, SeqCst);
+    } else {
+        LEAVERS.fetch_sub(1, SeqCst);
+    }
+}
+
+/// Calls `graceshut._signals.finish_in_main()` in the main thread as soon as it runs bytecode (embedding B23).
+#[pyfunction]
+pub(crate) fn call_in_main() -> bool {
+    extern "C" fn in_main(_: *mut std::ffi::c_void) -> std::ffi::c_int {
+        let _ = std::panic::catch_unwind(|| {
+            Python::try_attach(|py| {
+                let done = py.import("graceshut._signals").and_then(|m| m.call_method0("finish_in_main"));
+                if let Err(error) = done {
+                    error.write_unraisable(py, None);
+                }
+            })
+        });
+        0
+    }
+    // SAFETY: the function is static, takes no argument and may be called at any later time, or never.
+    unsafe { pyo3::ffi::Py_AddPendingCall(Some(in_main), std::ptr::null_mut()) == 0 }
+}
+
+/// A forked child begins anew.
+#[pyfunction]
+pub(crate) fn after_fork() {
+    gate::after_fork();
+    KICK.store(0, SeqCst);
+    LEAVERS.store(0, SeqCst);
+    exit_begins(false);
+}

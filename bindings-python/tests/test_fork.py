@@ -1,0 +1,106 @@
+import signal
+
+
+def test_a_forked_child_is_disarmed(child):
+    c = child(
+        """
+        def mine(signo, frame): pass
+        signal.signal(signal.SIGHUP, mine)
+        gs = graceshut.install(grace=10)
+        gs.hook("flush", lambda: print("parent flush"), name="f")
+        handle = gs.hook("close", lambda: None, name="c")
+        pid = os.fork()
+        if pid == 0:
+            kinds = []
+            for call in (lambda: gs.stop(), lambda: gs.wait(1), lambda: gs.hook("flush", print), lambda: gs.ready(),
+                         lambda: handle.remove(), lambda: gs.uninstall(), lambda: gs.plan(), lambda: gs.stopping.wait(1),
+                         lambda: gs.on_reload(print), lambda: gs.on_event(print)):
+                try: call(); kinds.append("nothing")
+                except graceshut.Error as e: kinds.append(e.kind)
+            assert set(kinds) == {"closed"}, kinds
+            assert graceshut.current() is None and gs.state == "idle"
+            assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL and signal.getsignal(signal.SIGHUP) is mine
+            print("child checked")
+            os.kill(os.getpid(), signal.SIGTERM)
+            time.sleep(30)
+        _, status = os.waitpid(pid, 0)
+        print("child", os.WTERMSIG(status) if os.WIFSIGNALED(status) else -os.WEXITSTATUS(status))
+        print("ready")
+        sys.exit(gs.wait())
+        """
+    )
+    c.ready().kill().end()
+    assert c.rc == 0 and c.lines == ["child checked", "child 15", "ready", "parent flush"], c.words()
+
+
+def test_install_in_the_child(child):
+    c = child(
+        """
+        gs = graceshut.install(grace=10, report="none")
+        gs.hook("flush", lambda: print("parent flush"), name="f")
+        if os.fork() == 0:
+            mine = graceshut.install(grace=7, report="none")
+            assert mine is not gs
+            mine.hook("flush", lambda: print("child flush"), name="f")
+            mine.stop()
+            sys.exit(mine.wait())
+        print("child left with", os.waitstatus_to_exitcode(os.wait()[1]))
+        print("ready")
+        sys.exit(gs.wait())
+        """,
+        {"GRACESHUT_REPORT": "none"},
+    )
+    c.ready().kill().end()
+    assert c.rc == 0 and c.lines == ["child flush", "child left with 0", "ready", "parent flush"], c.words()
+
+
+def test_children_inherit_nothing(child):
+    c = child(
+        """
+        import subprocess
+        gs = graceshut.install(grace=10)
+        gs.hook("flush", lambda: subprocess.check_call(["sh", "-c", "grep SigBlk /proc/self/status"]), name="f")
+        p = subprocess.run(["grep", "-E", "Sig(Blk|Ign|Cgt)", "/proc/self/status"], stdout=subprocess.PIPE, text=True)
+        print(p.stdout.replace("\\t", " ").strip())
+        print("ready")
+        sys.exit(gs.wait())
+        """
+    )
+    c.ready().kill().end()
+    assert c.rc == 0 and c.lines[0] == "SigBlk: " + "0" * 16, c.words()
+    assert c.lines[-1].split() == ["SigBlk:", "0" * 16]
+
+
+def test_multiprocessing_fork(child):
+    c = child(
+        """
+        import multiprocessing
+        def work(n): return n * n
+        gs = graceshut.install(grace=10)
+        with multiprocessing.get_context("fork").Pool(2) as pool:
+            print(pool.map(work, [1, 2, 3]))
+        p = multiprocessing.get_context("fork").Process(target=time.sleep, args=(60,)); p.start()
+        p.terminate(); p.join(10)
+        print("terminated", p.exitcode)
+        print("ready")
+        sys.exit(gs.wait())
+        """
+    )
+    c.ready().kill().end()
+    assert c.rc == 0 and c.lines == ["[1, 4, 9]", "terminated -15", "ready"], c.words()
+
+
+def test_parent_survives_its_signal_while_children_live(child):
+    c = child(
+        """
+        import subprocess
+        gs = graceshut.install(grace=10)
+        p = subprocess.Popen(["sleep", "30"])
+        gs.signal_hook("close", "TERM", pid=p.pid)
+        print("ready")
+        code = gs.wait()
+        assert p.wait(10) == -15
+        sys.exit(code)
+        """
+    )
+    assert c.ready().kill(signal.SIGTERM).end().rc == 0, c.words()

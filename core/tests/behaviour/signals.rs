@@ -1,0 +1,233 @@
+//! Spec 3.4 to 3.6, 3.8: what signals do, and who handles them.
+
+use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
+use std::sync::Arc;
+
+use graceshut::{Action, SignalRule};
+
+use crate::harness::*;
+
+crate::suite!("signals",
+    tests: [
+        r3_4_hup_reloads_where_there_is_a_reload_hook,
+        r3_4_hup_stops_where_there_is_none,
+        r3_4_status_says_a_line,
+        r3_4_ignored_at_start_stays_ignored,
+        r3_4_other_signals_can_be_mapped,
+        r3_5_a_replaced_handler_is_repaired_and_reported,
+        r3_6_reloads_coalesce_and_a_stop_wins,
+        r3_6_a_reload_hook_may_fail_and_panic,
+        r3_8_threads_block_what_they_do_not_serve,
+    ],
+    children: [reloading, statusing, mapped, replaced, coalescing, failing_reload, masks]);
+
+fn reloading() {
+    let gs = install(grace(2000)).unwrap();
+    if arg("GS_RELOAD") == "yes" {
+        gs.on_reload("conf", || { say("reloaded"); Ok(()) }).unwrap();
+    }
+    saying(&gs, "flush", "flushed");
+    serve(&gs);
+}
+
+fn r3_4_hup_reloads_where_there_is_a_reload_hook() {
+    let mut kid = Kid::new("reloading").env("GS_RELOAD", "yes").ready();
+    for _ in 0..3 {
+        kid.signal(libc::SIGHUP);
+        kid.wait_for("reloaded");
+    }
+    assert!(kid.is_alive());
+    kid.term();
+    assert_eq!(kid.end().code(0).said("flushed").report()["reason"]["signal"], "TERM");
+}
+
+fn r3_4_hup_stops_where_there_is_none() {
+    let mut kid = Kid::new("reloading").ready();
+    kid.signal(libc::SIGHUP);
+    assert_eq!(kid.end().code(0).said("flushed").report()["reason"]["signal"], "HUP");
+}
+
+fn statusing() {
+    let rule = SignalRule { signo: libc::SIGUSR1, action: Action::Status, grace: None };
+    let gs = install(Options { signals: vec![rule], ..grace(2000) }).unwrap();
+    let _work = gs.inflight().enter().unwrap();
+    gs.hook("flush", "never").run(|_| Ok(())).unwrap();
+    ready();
+    park();
+}
+
+fn r3_4_status_says_a_line() {
+    let mut kid = Kid::new("statusing").ready();
+    kid.signal(libc::SIGUSR1);
+    let line = kid.wait_for("graceshut: armed");
+    assert!(line.contains("1 in flight") && line.contains("grace 2s"), "{line}");
+    kid.signal(libc::SIGKILL);
+    kid.end();
+}
+
+fn r3_4_ignored_at_start_stays_ignored() {
+    let ignore = || {
+        for signo in [libc::SIGHUP, libc::SIGINT, libc::SIGTERM] {
+            unsafe { libc::signal(signo, libc::SIG_IGN) };
+        }
+        Ok(())
+    };
+    let mut kid = Kid::new("reloading").before(ignore).ready();
+    let ignored = status_field(kid.pid(), "SigIgn");
+    assert!(has_bit(&ignored, libc::SIGHUP) && has_bit(&ignored, libc::SIGINT) && !has_bit(&ignored, libc::SIGTERM));
+    kid.signal(libc::SIGHUP).signal(libc::SIGINT).term();
+    let report = kid.end().code(0).report();
+    assert_eq!(report["reason"]["signal"], "TERM");
+    assert_eq!(report["handler"][0]["state"], "ignored");
+    assert!(report["warnings"][0].as_str().unwrap().contains("TERM was inherited as ignored"), "{report:#}");
+}
+
+fn mapped() {
+    let rule = |signo, action, grace| SignalRule { signo, action, grace };
+    let signals = vec![
+        rule(libc::SIGUSR1, Action::Stop, Some(ms(500))),
+        rule(libc::SIGUSR2, Action::Ignore, None),
+        rule(libc::SIGHUP, Action::Default, None),
+    ];
+    let gs = install(Options { signals, ..grace(5000) }).unwrap();
+    saying(&gs, "flush", "flushed");
+    serve(&gs);
+}
+
+fn r3_4_other_signals_can_be_mapped() {
+    let mut kid = Kid::new("mapped").ready();
+    kid.signal(libc::SIGUSR2).signal(libc::SIGUSR1);
+    let end = kid.end().code(0).said("flushed");
+    assert_eq!(end.report()["reason"]["signal"], "USR1");
+    assert_eq!(end.report()["grace_us"], 500_000);
+    let mut kid = Kid::new("mapped").ready();
+    kid.signal(libc::SIGHUP);
+    kid.end().died_by(libc::SIGHUP).silent("flushed");
+}
+
+extern "C" fn stranger(_: i32) {
+    say("stranger");
+}
+
+fn replaced() {
+    let gs = install(grace(2000)).unwrap();
+    gs.on_event(|e| if e.event == "handler" { say(&format!("{:?} {:?}", e.outcome, e.message)) }).unwrap();
+    unsafe {
+        let mut act: libc::sigaction = std::mem::zeroed();
+        act.sa_sigaction = stranger as extern "C" fn(i32) as usize;
+        libc::sigaction(libc::SIGTERM, &act, std::ptr::null_mut());
+    }
+    assert_eq!(gs.handlers().iter().find(|h| h.signal == "TERM").unwrap().state, "replaced");
+    ready();
+    until("the repair", || gs.handlers().iter().all(|h| h.state == "ours"));
+    say("repaired");
+    std::process::exit(gs.wait(None).unwrap().exit.code)
+}
+
+fn r3_5_a_replaced_handler_is_repaired_and_reported() {
+    let mut kid = Kid::new("replaced").ready();
+    let since = std::time::Instant::now();
+    kid.wait_for("repaired");
+    assert!(since.elapsed() < ms(5000) + SLACK, "{:?}", since.elapsed());
+    kid.term();
+    let end = kid.end().code(0).said("was replaced by");
+    let report = end.report();
+    let term = report["handler"].as_array().unwrap().iter().find(|h| h["signal"] == "TERM").unwrap().clone();
+    assert_eq!((term["state"].as_str(), term["repairs"].as_u64()), (Some("ours"), Some(1)));
+    // Rust's host chains to nobody.
+    end.silent("stranger");
+}
+
+fn coalescing() {
+    let gs = install(grace(2000)).unwrap();
+    let runs = Arc::new(AtomicU32::new(0));
+    let (count, asks) = (Arc::clone(&runs), gs.clone());
+    gs.on_reload("conf", move || {
+        if count.fetch_add(1, SeqCst) == 0 {
+            (0..5).for_each(|_| asks.reload().unwrap());
+        }
+        Ok(())
+    }).unwrap();
+    let (at_end, stops) = (Arc::clone(&runs), gs.clone());
+    gs.on_reload("second", move || {
+        if at_end.load(SeqCst) == 2 {
+            say("two runs");
+            stops.reload().unwrap();
+            stops.stop("wins", None).unwrap();
+        }
+        Ok(())
+    }).unwrap();
+    let last = Arc::clone(&runs);
+    gs.on_reload("third", move || {
+        if last.load(SeqCst) > 1 {
+            say("too much");
+        }
+        Ok(())
+    }).unwrap();
+    gs.hook("final", "f").run(move |ctx| {
+        ctx.sleep(ms(100))?;
+        say(&format!("runs {}", runs.load(SeqCst)));
+        Ok(())
+    }).unwrap();
+    ready();
+    gs.reload().unwrap();
+    std::process::exit(gs.wait(None).unwrap().exit.code)
+}
+
+fn r3_6_reloads_coalesce_and_a_stop_wins() {
+    Kid::new("coalescing").end().code(0).said("two runs").said("runs 2").silent("too much");
+}
+
+fn failing_reload() {
+    let gs = install(grace(2000)).unwrap();
+    gs.on_event(|e| if e.event == "reload" { say(&format!("{:?} {:?} {:?}", e.hook, e.outcome, e.message)) }).unwrap();
+    gs.on_reload("a", || Err(graceshut::HookError::failed("bad file"))).unwrap();
+    gs.on_reload("b", || panic!("reload panic")).unwrap();
+    gs.on_reload("c", || { say("c ran"); Ok(()) }).unwrap();
+    serve(&gs);
+}
+
+fn r3_6_a_reload_hook_may_fail_and_panic() {
+    let mut kid = Kid::new("failing_reload").ready();
+    for _ in 0..2 {
+        kid.signal(libc::SIGHUP);
+        kid.wait_for("None Some(\"done\")");
+    }
+    kid.term();
+    kid.end().code(0).said("bad file").said("reload panic").said("c ran");
+}
+
+fn masks() {
+    let gs = install(grace(2000)).unwrap();
+    saying(&gs, "flush", "f");
+    ready();
+    let all = gs.wait(None).unwrap();
+    std::process::exit(all.exit.code);
+}
+
+fn r3_8_threads_block_what_they_do_not_serve() {
+    let mut kid = Kid::new("masks").ready();
+    let mut seen = Vec::new();
+    for task in std::fs::read_dir(format!("/proc/{}/task", kid.pid())).unwrap().flatten() {
+        let tid: i32 = task.file_name().to_str().unwrap().parse().unwrap();
+        // A thread that was just made still has its maker's mask.
+        until("the thread's own mask", || {
+            let name = status_field(tid, "Name");
+            !name.starts_with("gs-") || name == "gs-hook" || has_bit(&status_field(tid, "SigBlk"), libc::SIGPIPE)
+        });
+        let (name, mask) = (status_field(tid, "Name"), status_field(tid, "SigBlk"));
+        let blocks = |s| has_bit(&mask, s);
+        match name.as_str() {
+            "gs-engine" => assert!(!blocks(libc::SIGTERM) && !blocks(libc::SIGINT) && blocks(libc::SIGPIPE) && blocks(libc::SIGUSR1)),
+            "gs-watchdog" | "gs-report" => assert!(blocks(libc::SIGTERM) && blocks(libc::SIGPIPE) && blocks(libc::SIGUSR1)),
+            "gs-hook" => assert_eq!(u64::from_str_radix(&mask, 16).unwrap(), 0),
+            _ => {}
+        }
+        seen.push(name);
+    }
+    for name in ["gs-engine", "gs-watchdog", "gs-report", "gs-hook"] {
+        assert!(seen.iter().any(|n| n == name), "{seen:?}");
+    }
+    kid.term();
+    kid.end().code(0);
+}
