@@ -520,7 +520,7 @@ int graceshut_host_closed(const graceshut_t *gs);
  * For bindings: somebody set another handler for `signo`; puts graceshut's on top again, with `chain` a `GRACESHUT_CHAIN_*`.
  * Any thread; never blocks. (spec 3.5)
  *
- * Errors: CLOSED, BAD_VALUE (no managed signal, no such chain), OS, NULL.
+ * Errors: CLOSED, NOT_INSTALLED (`signo` is not managed), BAD_VALUE (no such chain), OS, NULL.
  *
  * Pointers: As `graceshut_uninstall`.
  */

@@ -2,14 +2,14 @@
 // Loads the addon at the first install, in the main thread only: an addon used by a worker thread alone would be unmapped
 // with it while its handler is still in place (embedding C28).
 
-const { isMainThread } = require('node:worker_threads');
 const { GraceshutError } = require('./error.js');
 
 let addon;
 
 function load() {
   if (addon) return addon;
-  if (!isMainThread) {
+  // Required here and not above: it is a millisecond that a program which never installs need not pay.
+  if (!require('node:worker_threads').isMainThread) {
     throw new GraceshutError(
       'wrong_thread',
       'install graceshut in the main thread: signals and the exit belong to the process, and a worker thread only ends itself',

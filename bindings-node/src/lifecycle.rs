@@ -40,7 +40,8 @@ pub fn install(
     let options = graceshut::config::options_from_json(&options, NumberUnit::Millis).map_err(|e| thrown(&e))?;
     let again = graceshut::current().is_some();
     if again && !known {
-        let message = "another JavaScript realm of this process (vm context, test runner) holds the install; uninstall it there first";
+        let message =
+            "another JavaScript realm of this process (vm context, test runner) holds the install; uninstall it there first";
         return refuse(ErrorKind::Disagree, message);
     }
     // Before the install: a signal may start hooks the moment it returns.

@@ -25,7 +25,7 @@ LIMIT = 30
 PRELUDE = """
 import os, sys, time, signal, threading
 import graceshut
-def print(*words): os.write(1, (" ".join(map(str, words)) + "\\n").encode())
+def print(*words, flush=True): os.write(1, (" ".join(map(str, words)) + "\\n").encode())
 """
 
 
@@ -72,7 +72,7 @@ class Child:
             rest, _ = self.process.communicate(timeout=limit)
         except subprocess.TimeoutExpired:
             self.process.kill()
-            self.process.communicate(timeout=5)
+            self.process.wait(timeout=5)
             pytest.fail(f"still there after {limit} s: {self.words()}")
         self.gone_at = time.monotonic()
         self.out += rest

@@ -6,8 +6,7 @@ import pytest
 
 HOLDS = {
     "sum": "sum(range(10 ** 10))",
-    # With TERM blocked in this thread, or the signal would end the sleep.
-    "C call": "signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM}); __import__('ctypes').PyDLL(None).sleep(30)",
+    "C call": "libc.sleep(30)",
 }
 
 
@@ -21,7 +20,11 @@ def test_held_gil(child, how):
         gs.exec_hook("flush", ["touch", "native"], name="native")
         @gs.hook("close", timeout=0.2)
         async def coroutine(): print("never")
-        print("ready")
+        # Blocked in this thread, or the signal would end the sleep.
+        signal.pthread_sigmask(signal.SIG_BLOCK, {{signal.SIGTERM}})
+        import ctypes
+        libc = ctypes.PyDLL(None)
+        libc.write(1, b"ready\\n", 6)   # the GIL is kept from here on
         {HOLDS[how]}
         """
     )

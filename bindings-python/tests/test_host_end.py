@@ -69,8 +69,8 @@ def test_a_service_in_its_threads_goes_on_when_main_returns(child):
             print("ready")
             stop.wait()
             print("served")
-        threading.Thread(target=serve).start()
         gs.hook("drain", stop.set, name="server")
+        threading.Thread(target=serve).start()
         """
     )
     c.ready().kill().end()

@@ -76,7 +76,7 @@ def test_ctrl_c_does_not_cancel_a_coroutine_that_waits_for_the_end(child):
             await asyncio.sleep(0.05)
             print("drained")
         async def main():
-            print("ready")
+            asyncio.get_running_loop().call_soon(print, "ready")   # once this coroutine waits
             await gs.stopped.wait()
             print("stopped")
         asyncio.run(main())

@@ -551,7 +551,7 @@ fn occupied_port_names_its_holder() {
 #[test]
 fn usage_errors_name_what_is_wrong() {
     for (options, saying) in [
-        (&["--after", "2"][..], "2s"),
+        (&["--after", "2"][..], "write a number and a unit"),
         (&["--grace", "0s"], "longer than zero"),
         (&["--signal", "TERMINATE"], "TERMINATE"),
         (&["--load", "https://127.0.0.1/"], "https is not spoken"),

@@ -53,3 +53,4 @@ pub use plan::{Amount, OnFailure, Order, PhasePatch, Preview, format_duration, p
 pub use report::Report;
 pub use runtime::{EventView, Finished, Installer, Runtime, State, current, exit_now, install};
 pub use signal::Chain;
+pub use signal::name::{name_of as signal_name, number_of as signal_number};

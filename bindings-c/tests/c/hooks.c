@@ -336,7 +336,7 @@ static int foreign_handler(void)
     signal(SIGTERM, SIG_DFL);
     OK(graceshut_rearm(gs, SIGTERM, GRACESHUT_CHAIN_NEVER));
     FAILS(graceshut_rearm(gs, SIGTERM, 9), GRACESHUT_E_BAD_VALUE);
-    FAILS(graceshut_rearm(gs, SIGUSR2, GRACESHUT_CHAIN_NEVER), GRACESHUT_E_BAD_VALUE);
+    FAILS(graceshut_rearm(gs, SIGUSR2, GRACESHUT_CHAIN_NEVER), GRACESHUT_E_NOT_INSTALLED);
     say("ready");
     idle();
 }

@@ -1,6 +1,7 @@
 # The static face of _errors.py; tests/test_errors.py compares it with core's table.
 from typing import ClassVar
 
+__all__: list[str]
 BY_KIND: dict[str, type[Error]]
 
 class Error(Exception):

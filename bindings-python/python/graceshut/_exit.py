@@ -46,7 +46,7 @@ def follow(gs: Any) -> None:
     import concurrent.futures.thread  # noqa: F401
 
     atexit.register(_at_exit)
-    os.register_at_fork(after_in_child=_after_fork)
+    os.register_at_fork(before=_signals.before_fork, after_in_parent=_signals.unblock, after_in_child=_after_fork)
     try:
         threading._register_atexit(_pre_shutdown)  # type: ignore[attr-defined]
     except (AttributeError, RuntimeError):
@@ -143,8 +143,9 @@ def _after_fork() -> None:
     if sys.excepthook is _excepthook:
         sys.excepthook = _hook_before
     _graceshut.after_fork()
-    _signals.after_fork()
     _hooks.reset()
     from . import _runtime
 
     _runtime._after_fork()
+    # Last: a signal that came meanwhile finds what the program itself has set.
+    _signals.after_fork()

@@ -14,7 +14,7 @@ done long before, is told as well.
 
 from __future__ import annotations
 
-import _signal
+import _signal  # type: ignore[import-not-found]
 import functools
 import os
 import threading
@@ -31,8 +31,8 @@ if TYPE_CHECKING:
 _DFL, _IGN = int(_signal.SIG_DFL), int(_signal.SIG_IGN)
 _USERS_CHOICE = (_signal.SIGHUP, _signal.SIGINT, _signal.SIGQUIT)
 
-_real_signal = _signal.signal
-_real_getsignal = _signal.getsignal
+_real_signal: Callable[[int, Handler], Handler] = _signal.signal
+_real_getsignal: Callable[[int], Handler] = _signal.getsignal
 
 #: What the program itself has set, per signal that has our callable in Python's table.
 _view: dict[int, Handler] = {}
@@ -203,9 +203,25 @@ def ending() -> None:
     _ending = True
 
 
+_forking = threading.local()
+
+
+def before_fork() -> None:
+    """Between fork and :func:`after_fork` a signal to the child would reach CPython's handler and be forgotten: it waits."""
+    if _is_ours() and _view:
+        _forking.mask = _signal.pthread_sigmask(_signal.SIG_BLOCK, list(_view))
+
+
+def unblock() -> None:
+    mask, _forking.mask = getattr(_forking, "mask", None), None
+    if mask is not None:
+        _signal.pthread_sigmask(_signal.SIG_SETMASK, mask)
+
+
 def after_fork() -> None:
     """In a forked child: handlers as the program itself has set them, until it installs."""
     global _waiting
     _waiting = 0
     if _pid:
         disarm()
+    unblock()

@@ -6,6 +6,7 @@ mod exchange;
 mod http;
 mod load;
 mod outcome;
+mod plain;
 mod probe;
 mod proc;
 mod render;
@@ -137,7 +138,7 @@ impl Check {
         if !words.is_empty() {
             message.push_str("; its last lines:");
             for line in words {
-                message.push_str(&format!("\n    {}", render::plain(&line, 500)));
+                message.push_str(&format!("\n    {}", plain::plain(&line, 500)));
             }
         }
         service.end();
@@ -161,7 +162,7 @@ impl Check {
     }
 
     fn name(&self) -> String {
-        render::plain(&self.args.command.first().map_or(String::new(), |c| c.to_string_lossy().into_owned()), 200)
+        plain::plain(&self.args.command.first().map_or(String::new(), |c| c.to_string_lossy().into_owned()), 200)
     }
 
     /// Load, signal, exit, and what is left then.
@@ -283,7 +284,7 @@ fn join(probe: thread::JoinHandle<Seen>) -> Result<Seen, String> {
 fn port_taken(target: &Target) -> String {
     let port = target.url.port;
     let holder = match proc::listener_on(port) {
-        Some((pid, command)) => format!("by process {pid} ({})", render::plain(&command, 120)),
+        Some((pid, command)) => format!("by process {pid} ({})", plain::plain(&command, 120)),
         None => "by a process that cannot be seen from here".to_owned(),
     };
     format!("port {port} of {} is taken already, {holder}: stop it, or use another port", target.url.text)

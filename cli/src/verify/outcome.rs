@@ -257,7 +257,7 @@ impl Facts {
         failures.extend(self.failure_of_exit());
         if !self.children.is_empty() {
             let who: Vec<String> =
-                self.children.iter().take(3).map(|(pid, cmd)| format!("{pid} {}", super::render::plain(cmd, 60))).collect();
+                self.children.iter().take(3).map(|(pid, cmd)| format!("{pid} {}", super::plain::plain(cmd, 60))).collect();
             let more = if self.children.len() > 3 { ", …" } else { "" };
             failures.push(format!(
                 "{} left behind ({}{more})",

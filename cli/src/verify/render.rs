@@ -1,6 +1,7 @@
 //! The verdict for people: one aligned block.
 
 use super::outcome::{Requests, Verdict, count};
+use super::plain::plain;
 use super::report;
 use crate::duration::human;
 use std::fmt::Write;
@@ -12,15 +13,6 @@ pub fn wants_colour() -> bool {
     let no_color = std::env::var_os("NO_COLOR").is_some_and(|v| !v.is_empty());
     let dumb = std::env::var_os("TERM").is_some_and(|v| v == "dumb");
     !no_color && !dumb && std::io::stdout().is_terminal()
-}
-
-/// Text of others made fit for one line of a terminal: no control characters, not longer than `limit`.
-pub fn plain(text: &str, limit: usize) -> String {
-    let clean = |c: char| if c.is_control() { '\u{fffd}' } else { c };
-    match text.char_indices().nth(limit) {
-        Some((cut, _)) => text[..cut].chars().map(clean).chain(['…']).collect(),
-        None => text.chars().map(clean).collect(),
-    }
 }
 
 /// The whole block, with a newline at its end.
@@ -185,16 +177,4 @@ fn answers(requests: &Requests, signal: &str) -> String {
 
 fn us(us: u64) -> String {
     human(Duration::from_micros(us))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn text_of_others_is_made_harmless() {
-        assert_eq!(plain("a\x1b[31m\nb", 99), "a\u{fffd}[31m\u{fffd}b");
-        assert_eq!(plain("äöü", 2), "äö…");
-        assert_eq!(plain("äöü", 3), "äöü");
-    }
 }

@@ -178,7 +178,7 @@ fn time(value: &Value, key: &str) -> String {
 
 /// A string, of a length for one line and without anything a terminal would obey.
 fn text(value: &Value, key: &str) -> Option<String> {
-    value.get(key).and_then(Value::as_str).map(|s| super::render::plain(s, 120))
+    value.get(key).and_then(Value::as_str).map(|s| super::plain::plain(s, 120))
 }
 
 #[cfg(test)]

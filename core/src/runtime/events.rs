@@ -112,6 +112,13 @@ impl Events {
         list.len() == 1
     }
 
+    /// Lets go of the callbacks, for `uninstall`: what they own is released, outside the lock.
+    pub(super) fn forget_subscribers(&self) {
+        self.heard.store(false, SeqCst);
+        let list = std::mem::take(&mut *self.subscribers.lock().unwrap_or_else(PoisonError::into_inner));
+        drop(list);
+    }
+
     pub(super) fn subscribers(&self) -> Vec<Arc<Subscriber>> {
         self.subscribers.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }

@@ -287,6 +287,8 @@ impl Shared {
         // Bodies that never ran are dropped here, on the caller's thread and outside the lock.
         let slots = std::mem::take(&mut self.lock().slots);
         drop(slots);
+        self.reload.forget_hooks();
+        self.events.forget_subscribers();
         inflight::set_word(inflight::RUNNING);
         disarmed
     }

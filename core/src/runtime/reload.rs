@@ -28,6 +28,13 @@ impl Reload {
         !self.state.lock().unwrap_or_else(PoisonError::into_inner).hooks.is_empty()
     }
 
+    /// Lets go of the hooks, for `uninstall`: what they own is released, outside the lock.
+    pub(super) fn forget_hooks(&self) {
+        self.stop_wins();
+        let hooks = std::mem::take(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner).hooks);
+        drop(hooks);
+    }
+
     /// From now on no reload begins.
     pub(super) fn stop_wins(&self) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
