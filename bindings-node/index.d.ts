@@ -138,16 +138,14 @@ export interface HookContext {
 export type Hook = (context: HookContext) => unknown;
 
 /** A registered hook. */
-export declare class HookHandle {
-  private constructor();
+export interface HookHandle {
   readonly id: number;
   /** Takes the hook out, unless it is too late. @throws GraceshutError `closed` */
   remove(): 'removed' | 'running' | 'done';
 }
 
 /** One unit of work in flight. Ends by `leave()`, `using` or `await using`. */
-export declare class Guard {
-  private constructor();
+export interface Guard {
   /** Counts a part of this unit in; never refused while this guard is open. */
   enter(): Guard;
   /** Ends the unit; a second call does nothing. */
@@ -157,8 +155,7 @@ export declare class Guard {
 }
 
 /** A named group of work in flight, or the one without a name. */
-export declare class InFlight {
-  private constructor();
+export interface InFlight {
   readonly name: string;
   /** Units in flight. */
   readonly count: number;
@@ -302,9 +299,7 @@ export interface Config {
 }
 
 /** One install. Also an EventEmitter of ShutdownEvents: by their own name, and all of them as `event`. */
-export declare class Graceshut extends EventEmitter {
-  private constructor();
-
+export interface Graceshut extends EventEmitter {
   on(event: EventName | 'event', listener: (event: ShutdownEvent) => void): this;
   once(event: EventName | 'event', listener: (event: ShutdownEvent) => void): this;
   off(event: EventName | 'event', listener: (event: ShutdownEvent) => void): this;

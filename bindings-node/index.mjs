@@ -1,15 +1,4 @@
 import graceshut from './index.js';
 
-export const {
-  install,
-  current,
-  Graceshut,
-  HookHandle,
-  Guard,
-  InFlight,
-  GraceshutError,
-  DrainingError,
-  errorKinds,
-  version,
-} = graceshut;
+export const { install, current, GraceshutError, DrainingError, errorKinds, version } = graceshut;
 export default graceshut;

@@ -5,7 +5,7 @@ const [mode, pid] = process.argv.slice(2)
 if (mode === 'graceshut') {
   const { install } = await import('graceshut')
   const gs = install({ grace: 10_000 })
-  gs.signalHook('drain', 'back', { pid: Number(pid), signal: 'USR1' })
+  gs.signalHook('drain', { pid: Number(pid), signal: 'USR1' }, { name: 'back' })
 } else {
   process.on('SIGTERM', () => {
     writeSync(1, `handled ${(performance.timeOrigin + performance.now()) * 1000}\n`)

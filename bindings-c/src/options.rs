@@ -96,7 +96,9 @@ pub(crate) fn check_size(given: usize, ours: usize, what: &str, init: &str) -> R
         return Ok(());
     }
     let version = env!("CARGO_PKG_VERSION");
-    let message = format!("{what}.size is {given}, this library's is {ours}: begin with {init} and build against the header of version {version}");
+    let message = format!(
+        "{what}.size is {given}, this library's is {ours}: begin with {init} and build against the header of version {version}"
+    );
     Err(Error::new(ErrorKind::AbiMismatch, message))
 }
 

@@ -25,9 +25,9 @@ pub(crate) unsafe fn optional<'a>(p: *const c_char, what: &str) -> Result<Option
     }
     // SAFETY: not null, and NUL-terminated by the caller's promise.
     let text = unsafe { CStr::from_ptr(p) };
-    text.to_str().map(Some).map_err(|_| {
-        Error::new(ErrorKind::NotUtf8, format!("{what} \"{}\" is not valid UTF-8", text.to_string_lossy()))
-    })
+    text.to_str()
+        .map(Some)
+        .map_err(|_| Error::new(ErrorKind::NotUtf8, format!("{what} \"{}\" is not valid UTF-8", text.to_string_lossy())))
 }
 
 /// A C string of these words; a NUL inside would end it early and is left out.

@@ -98,7 +98,9 @@ fn the_header_says_what_a_reader_needs() {
     for doc in header.split("/**").skip(1) {
         let (text, code) = doc.split_once("*/").unwrap();
         if code.trim_start().lines().next().is_some_and(|l| l.contains("(") && !l.contains("typedef") && !l.starts_with('#')) {
-            let said = ["blocks", "Any thread", "any thread", "Otherwise as", "Sleeps", "Blocks", "Threads, blocking"].iter().any(|w| text.contains(w));
+            let said = ["blocks", "Any thread", "any thread", "Otherwise as", "Sleeps", "Blocks", "Threads, blocking"]
+                .iter()
+                .any(|w| text.contains(w));
             assert!(said, "no word on threads or blocking:{text}{code}");
         }
     }

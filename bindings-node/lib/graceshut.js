@@ -64,9 +64,7 @@ class Graceshut extends EventEmitter {
   #finished = deferred();
   #last = { report: null, reason: null };
 
-  /** Use install(). */
-  constructor(token, native) {
-    if (token !== shared) throw new GraceshutError('bad_value', 'use install() instead of new Graceshut()');
+  constructor(native) {
     super();
     this.#native = native;
     this.#hooks = new Hooks(native, () => this.reason);
@@ -375,7 +373,7 @@ function install(options) {
   const json = optionsJson(options);
   const native = load();
   const again = shared.current;
-  const gs = again ?? new Graceshut(shared, native);
+  const gs = again ?? new Graceshut(native);
   call(native.install, json, process.version, signals.listened(), Boolean(again), Graceshut.post(gs));
   if (!again) {
     shared.current = gs;
@@ -387,4 +385,4 @@ function install(options) {
 /** The living install, or null. */
 const current = () => shared.current;
 
-module.exports = { Graceshut, HookHandle, install, current };
+module.exports = { install, current };

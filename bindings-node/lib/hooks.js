@@ -3,7 +3,7 @@
 
 const { AsyncLocalStorage } = require('node:async_hooks');
 const { performance } = require('node:perf_hooks');
-const { GraceshutError, call, kinds } = require('./error.js');
+const { GraceshutError, call } = require('./error.js');
 const { text, describe } = require('./options.js');
 
 const OK = 0;
@@ -149,4 +149,4 @@ class Run {
   }
 }
 
-module.exports = { Hooks, ExitInHook, inside, words, EXITED, FAILED, kinds };
+module.exports = { Hooks, ExitInHook, inside, words, EXITED, FAILED };

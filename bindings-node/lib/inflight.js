@@ -118,4 +118,4 @@ class InFlight {
   }
 }
 
-module.exports = { InFlight, Guard };
+module.exports = { InFlight };

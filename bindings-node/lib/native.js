@@ -28,7 +28,4 @@ function load() {
   return addon;
 }
 
-/** The addon if it is loaded. */
-const loaded = () => addon;
-
-module.exports = { load, loaded };
+module.exports = { load };

@@ -37,7 +37,8 @@ fn run(body: &Py<PyAny>, context: graceshut::Context, completion: Completion) {
         let Some(completion) = kept.lock().unwrap_or_else(PoisonError::into_inner).take() else { return };
         let called = Py::new(py, Done { inner: Mutex::new(Some(completion)) }).and_then(|done| {
             let context = Py::new(py, Context { inner: context })?;
-            body.call1(py, (context, done.clone_ref(py))).inspect_err(|error| done.get().end(Err(HookError::failed(say(py, error)))))
+            body.call1(py, (context, done.clone_ref(py)))
+                .inspect_err(|error| done.get().end(Err(HookError::failed(say(py, error)))))
         });
         if let Err(error) = called {
             error.write_unraisable(py, None);

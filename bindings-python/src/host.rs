@@ -7,6 +7,7 @@
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, AtomicU64, Ordering::SeqCst};
 use std::time::Duration;
 
+use graceshut::clock::At;
 use graceshut::config::{self, NumberUnit, Source, Sources};
 use graceshut::{Action, Chain, ExitPlan, Host};
 use pyo3::prelude::*;
@@ -26,6 +27,8 @@ static LEAVING: AtomicBool = AtomicBool::new(false);
 /// Coroutines of the main thread that wait for the end and will leave by themselves.
 static LEAVERS: AtomicU32 = AtomicU32::new(0);
 
+/// A program is still starting for this long after `install`.
+const STARTING: Duration = Duration::from_secs(1);
 /// How long such a coroutine may take to get the main thread out.
 const LEAVER_LIMIT: Duration = Duration::from_millis(500);
 /// Pauses between attempts to reach the main thread.
@@ -35,9 +38,16 @@ const AGAIN: [Duration; 4] =
 /// CPython.
 pub(crate) struct CPython {
     /// `3.11.7`.
-    pub(crate) version: String,
+    version: String,
     /// `graceshut._signals` hears of every change of a handler.
-    pub(crate) shim: bool,
+    shim: bool,
+    since: At,
+}
+
+impl CPython {
+    pub(crate) fn new(version: String, shim: bool) -> CPython {
+        CPython { version, shim, since: At::now() }
+    }
 }
 
 impl Host for CPython {
@@ -51,15 +61,17 @@ impl Host for CPython {
 
     fn exit(&self, plan: ExitPlan) {
         CODE.store(plan.code, SeqCst);
-        let made = std::thread::Builder::new().name("gs-exit".to_owned()).stack_size(256 * 1024).spawn(move || leave(plan.code));
+        let made =
+            std::thread::Builder::new().name("gs-exit".to_owned()).stack_size(256 * 1024).spawn(move || leave(plan.code));
         if made.is_err() {
             kick();
         }
     }
 
-    /// `SystemExit` serves a main thread that is about to call `wait` just as well, without the wait for it.
+    /// `SystemExit` serves a main thread that is about to call `wait` just as well, without the 50 ms. Only a program that
+    /// has just started is given them: it may have something to do after its `wait`.
     fn leaves_by_wait(&self) -> bool {
-        false
+        At::now() - self.since < STARTING
     }
 
     /// CPython's handler only sets flags and writes a byte (embedding B15).

@@ -52,7 +52,7 @@ impl Runtime {
     /// Installs; `sink(event)` gets every event on a thread of its own.
     #[new]
     fn new(py: Python<'_>, options: &Bound<'_, PyAny>, version: String, shim: bool, sink: Py<PyAny>) -> PyResult<Runtime> {
-        let rt = install(py, options, CPython { version, shim })?;
+        let rt = install(py, options, CPython::new(version, shim))?;
         let (flags, inflight) = (Arc::new(Flags::default()), InFlight::default_group());
         let heard = Arc::clone(&flags);
         let subscribed = rt.on_event(move |event| {
@@ -75,7 +75,7 @@ impl Runtime {
 
     /// Raises Disagree unless `options` come to what is installed.
     fn _agree(&self, py: Python<'_>, options: &Bound<'_, PyAny>) -> PyResult<()> {
-        install(py, options, CPython { version: String::new(), shim: true }).map(drop)
+        install(py, options, CPython::new(String::new(), true)).map(drop)
     }
 
     #[getter]
@@ -102,7 +102,8 @@ impl Runtime {
 
     fn _on_reload(&self, py: Python<'_>, name: &Bound<'_, PyAny>, f: Py<PyAny>) -> PyResult<()> {
         let name = hook::name(name)?;
-        let call = move || with_python(|py| f.call0(py).map(drop).map_err(|e| HookError::failed(say(py, &e)))).unwrap_or(Ok(()));
+        let call =
+            move || with_python(|py| f.call0(py).map(drop).map_err(|e| HookError::failed(say(py, &e)))).unwrap_or(Ok(()));
         self.rt.on_reload_in_host(&name, call).or_raise(py)
     }
 

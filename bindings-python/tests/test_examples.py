@@ -17,7 +17,7 @@ def test_the_readme_quotes_files():
 
 
 def test_quickstart(child):
-    c = child((EXAMPLES / "quickstart.py").read_text().replace('"ready: press Ctrl-C"', '"ready"'))
+    c = child((EXAMPLES / "quickstart.py").read_text().replace('print("ready: press Ctrl-C")', "ready_once_waiting()"))
     c.ready().kill(signal.SIGINT).end()
     assert c.rc == -signal.SIGINT, c.words()
     assert c.lines[1].startswith("no new work; ") and c.lines[2] == "buffers written"

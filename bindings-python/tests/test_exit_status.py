@@ -7,6 +7,7 @@ import pytest
 
 WAITS = "sys.exit(gs.wait())"
 SLEEPS = "time.sleep(60)"
+READY = {WAITS: "ready_once_waiting()", SLEEPS: "print('ready')"}
 LOCKS = "threading.Event().wait()"
 LOOPS = "import asyncio; asyncio.new_event_loop().run_forever()"
 SERVES = "import http.server as h; h.HTTPServer(('127.0.0.1', 0), h.BaseHTTPRequestHandler).serve_forever()"
@@ -25,7 +26,7 @@ def test_clean_after_term_is_0_wherever_the_main_thread_is(child, way):
 
 @pytest.mark.parametrize("way", [WAITS, SLEEPS])
 def test_clean_after_int_is_death_by_int(child, way):
-    c = child(f"gs = graceshut.install(grace=10)\nimport atexit; atexit.register(print, 'atexit')\nprint('ready')\n{way}")
+    c = child(f"gs = graceshut.install(grace=10)\nimport atexit; atexit.register(print, 'atexit')\n{READY[way]}\n{way}")
     c.ready().kill(signal.SIGINT).end()
     assert c.rc == -signal.SIGINT and c.lines == ["ready", "atexit"], c.words()
     assert ("KeyboardInterrupt" in c.err) == (way == SLEEPS)
@@ -49,7 +50,7 @@ def test_clean_after_int_is_death_by_int(child, way):
 )
 def test_after_a_signal(child, way, options, hook, signo, rc):
     c = child(
-        f"gs = graceshut.install(grace=10, {options})\n@gs.hook('flush')\ndef h(): {hook}\nprint('ready')\n{way}"
+        f"gs = graceshut.install(grace=10, {options})\n@gs.hook('flush')\ndef h(): {hook}\n{READY[way]}\n{way}"
     )
     c.ready().kill(signo).end()
     assert c.rc == rc, c.words()
@@ -81,13 +82,13 @@ def test_clean_after_stop_is_0(child):
 
 
 def test_own_code_after_the_shutdown_is_kept(child):
-    c = child("gs = graceshut.install(grace=10)\nprint('ready')\ngs.wait()\nsys.exit(4)").ready().kill().end()
+    c = child("gs = graceshut.install(grace=10)\nready_once_waiting()\ngs.wait()\nsys.exit(4)").ready().kill().end()
     assert c.rc == 4
 
 
 def test_manual_never_leaves(child):
     c = child(
-        "gs = graceshut.install(grace=10, exit='manual')\nprint('ready')\ncode = gs.wait()\n"
+        "gs = graceshut.install(grace=10, exit='manual')\nready_once_waiting()\ncode = gs.wait()\n"
         "print(code, gs.report()['outcome'])\ngs.uninstall()\nprint(gs.state)\nsys.exit(6)"
     )
     c.ready().kill().end()

@@ -54,7 +54,7 @@ def test_async_hooks_run_on_the_programs_loop(child):
             print("same loop", asyncio.get_running_loop() is seen[0], threading.current_thread() is threading.main_thread())
         async def main():
             seen.append(asyncio.get_running_loop())
-            print("ready")
+            seen[0].call_soon(print, "ready")
             await gs.stopped.wait()
             print("stopped", bool(gs.stopped))
             return gs.wait()

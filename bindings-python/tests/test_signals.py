@@ -9,8 +9,8 @@ def test_keyboard_interrupt_is_kept(child):
         gs = graceshut.install(grace=10)
         gs.hook("flush", lambda: print("flush"), name="f")
         assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
-        print("ready")
         try:
+            print("ready")
             time.sleep(60)
         except KeyboardInterrupt:
             print("interrupted")
@@ -56,7 +56,7 @@ def test_asyncio_handlers_keep_working(child):
             loop.add_signal_handler(signal.SIGHUP, lambda: None)
             assert loop.remove_signal_handler(signal.SIGHUP)
             loop.add_signal_handler(signal.SIGTERM, told.set)
-            print("ready")
+            loop.call_soon(print, "ready")
             await told.wait()
             print("asyncio told")
             await gs.stopped.wait()
@@ -163,3 +163,16 @@ def test_nohup_is_respected(child):
     )
     c.ready().kill().end()
     assert c.rc == 0 and c.report["reason"]["signal"] == "TERM", c.words()
+
+
+def test_ctrl_c_before_wait_is_a_keyboard_interrupt_and_the_signal_the_reason(child):
+    c = child(
+        """
+        gs = graceshut.install(grace=10)
+        @gs.hook("flush")
+        async def f(): print("flush")
+        os.kill(os.getpid(), signal.SIGINT)
+        sys.exit(gs.wait())
+        """
+    ).end()
+    assert c.rc == -signal.SIGINT and c.lines == ["flush"] and c.report["reason"]["kind"] == "signal", c.words()

@@ -16,6 +16,7 @@ fn main() {
     match std::env::args().nth(1).as_deref() {
         Some("exit") => bare_exit(),
         Some("leave") => leave(),
+        Some("memory") => memory(),
         _ => all(),
     }
 }
@@ -25,7 +26,8 @@ fn options() -> Options {
 }
 
 fn kill_self() {
-    unsafe { libc::kill(libc::getpid(), libc::SIGTERM) };
+    let own = i32::try_from(std::process::id()).unwrap();
+    unsafe { libc::kill(own, libc::SIGTERM) };
 }
 
 fn median(mut all: Vec<u64>) -> (u64, u64) {
@@ -37,6 +39,33 @@ fn private_dirty_kib() -> u64 {
     let text = std::fs::read_to_string("/proc/self/smaps_rollup").unwrap();
     let line = text.lines().find(|l| l.starts_with("Private_Dirty:")).unwrap();
     line.split_whitespace().nth(1).unwrap().parse().unwrap()
+}
+
+/// Where the memory of an install lies: each mapping that has more than before.
+fn memory() {
+    let look = || -> Vec<(String, u64)> {
+        let text = std::fs::read_to_string("/proc/self/smaps").unwrap();
+        let mut list: Vec<(String, u64)> = Vec::new();
+        for line in text.lines() {
+            let first = line.split(' ').next().unwrap();
+            if first.contains('-') {
+                list.push((line.to_owned(), 0));
+            } else if let (Some(last), "Private_Dirty:") = (list.last_mut(), first) {
+                last.1 = line.split_whitespace().nth(1).unwrap().parse().unwrap();
+            }
+        }
+        list
+    };
+    let before = look();
+    let _gs = install(options()).unwrap();
+    std::thread::sleep(Duration::from_millis(50));
+    for (map, kib) in look() {
+        let start = |m: &str| m.split('-').next().unwrap().to_owned();
+        let was = before.iter().find(|(m, _)| start(m) == start(&map)).map_or(0, |(_, k)| *k);
+        if kib > was {
+            println!("{:>5} KiB more: {map}", kib - was);
+        }
+    }
 }
 
 fn all() {
@@ -61,7 +90,12 @@ fn latency() {
         let gs = install(options()).unwrap();
         let began = Arc::new(AtomicU64::new(0));
         let at = Arc::clone(&began);
-        gs.hook("announce", "first").run(move |_| { at.store(At::now().0, SeqCst); Ok(()) }).unwrap();
+        gs.hook("announce", "first")
+            .run(move |_| {
+                at.store(At::now().0, SeqCst);
+                Ok(())
+            })
+            .unwrap();
         std::thread::sleep(Duration::from_millis(2));
         let start = At::now();
         kill_self();
@@ -108,7 +142,12 @@ fn bare_exit() {
 
 fn leave() {
     let gs = install(Options { report: Some(ReportTo::None), ..Options::default() }).unwrap();
-    gs.hook("final", "last").run(|_| { println!("{}", At::now().0); Ok(()) }).unwrap();
+    gs.hook("final", "last")
+        .run(|_| {
+            println!("{}", At::now().0);
+            Ok(())
+        })
+        .unwrap();
     gs.stop("x", None).unwrap();
     let code = gs.wait(None).unwrap().exit.code;
     std::process::exit(code)

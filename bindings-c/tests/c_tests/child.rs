@@ -108,7 +108,12 @@ impl Child {
                     let _ = self.process.kill();
                     let status = self.process.wait();
                     let stderr = self.stderr.take().map(|t| t.join().unwrap_or_default());
-                    panic!("{}: waiting for {line:?}: {e}; it said {:?}; {status:?}; {stderr:?}{}", self.name, self.said, self.watch());
+                    panic!(
+                        "{}: waiting for {line:?}: {e}; it said {:?}; {status:?}; {stderr:?}{}",
+                        self.name,
+                        self.said,
+                        self.watch()
+                    );
                 }
             }
         }

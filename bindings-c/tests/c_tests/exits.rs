@@ -13,7 +13,11 @@ fn itself(scenario: &'static str, hooks_run: bool, end: End) -> Test {
     Test::new(format!("host_end_{scenario}"), move |k| {
         let e = start(k, "exits", scenario).end();
         e.left(end);
-        if hooks_run { e.said(&[RAN]) } else { e.silent(RAN) };
+        if hooks_run {
+            e.said(&[RAN])
+        } else {
+            e.silent(RAN)
+        };
         if hooks_run {
             assert_eq!(e.report["reason"]["kind"], "host_end", "{e:#?}");
         }
@@ -89,7 +93,12 @@ fn more() -> Vec<Test> {
         }),
         Test::new("no_static_destructors_under_an_abandoned_hook", |k| {
             let e = start_with(k, "exits", &["hung_hook"], &[("SAY_DESTRUCTOR", "1")]).ready().kill(SIGTERM).end();
-            e.code(1).outcome("degraded").said(&["hanging", RAN]).silent("destructor").hook_was("hangs", "abandoned").within(600);
+            e.code(1)
+                .outcome("degraded")
+                .said(&["hanging", RAN])
+                .silent("destructor")
+                .hook_was("hangs", "abandoned")
+                .within(600);
         }),
         Test::new("a_hung_atexit_handler_changes_neither_outcome_nor_code", |k| {
             let e = start(k, "exits", "hung_atexit").ready().kill(SIGTERM).end();

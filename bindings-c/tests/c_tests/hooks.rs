@@ -77,7 +77,8 @@ pub fn tests() -> Vec<Test> {
         Test::new("events", |k| {
             let e = start(k, "hooks", "events").ready().kill(SIGTERM).end();
             e.code(0);
-            let seen = |part: &str| assert!(e.lines.iter().any(|l| l.starts_with("event {") && l.contains(part)), "{part}: {e:#?}");
+            let seen =
+                |part: &str| assert!(e.lines.iter().any(|l| l.starts_with("event {") && l.contains(part)), "{part}: {e:#?}");
             seen("\"event\":\"trigger\"");
             seen("\"event\":\"phase_start\"");
             seen("\"event\":\"hook_end\"");

@@ -48,9 +48,19 @@ pub fn here() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// The folder of the libraries that `cargo test` has just built.
-pub fn built() -> PathBuf {
-    std::env::current_exe().unwrap().parent().unwrap().to_owned()
+/// The folder of the libraries, built here: cargo does not build a library for tests that cannot link it as Rust.
+pub fn built() -> &'static Path {
+    static BUILT: OnceLock<PathBuf> = OnceLock::new();
+    BUILT.get_or_init(|| {
+        let target = target();
+        must(Command::new(env!("CARGO")).args(["build", "-q", "--lib", "--target-dir"]).arg(target).current_dir(here()));
+        target.join("debug")
+    })
+}
+
+/// The target folder this test was built in.
+pub fn target() -> &'static Path {
+    Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap()
 }
 
 /// Runs a command that has to succeed; what it said on stdout.
@@ -71,7 +81,11 @@ impl Kit {
         let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("c").join(how.word());
         fs::create_dir_all(&folder).unwrap();
         // Names as installed; the programs find them by rpath.
-        for (name, file) in [("libgraceshut.so", "libgraceshut_c.so"), ("libgraceshut.so.0", "libgraceshut_c.so"), ("libgraceshut.a", "libgraceshut_c.a")] {
+        for (name, file) in [
+            ("libgraceshut.so", "libgraceshut_c.so"),
+            ("libgraceshut.so.0", "libgraceshut_c.so"),
+            ("libgraceshut.a", "libgraceshut_c.a"),
+        ] {
             let link = folder.join(name);
             let _ = fs::remove_file(&link);
             std::os::unix::fs::symlink(built().join(file), &link).unwrap();
@@ -94,9 +108,11 @@ impl Kit {
     }
 
     fn compile(&self, name: &str) -> PathBuf {
-        let source = ["c", "cpp"].map(|e| here().join("tests/c").join(name).with_extension(e)).into_iter().find(|p| p.exists());
-        let source = source.unwrap_or_else(|| panic!("no tests/c/{name}.c or .cpp"));
-        let out = self.folder.join(name);
+        // `c/quickstart` is an example, everything else a test.
+        let folder = here().join(if name.contains('/') { "../examples" } else { "tests/c" });
+        let source = ["c", "cpp"].map(|e| folder.join(name).with_extension(e)).into_iter().find(|p| p.exists());
+        let source = source.unwrap_or_else(|| panic!("no {name}.c or .cpp in {}", folder.display()));
+        let out = self.folder.join(name.replace('/', "-"));
         must(compiler(&source).args(self.sanitizer()).arg(&source).arg("-o").arg(&out).args(self.link()));
         out
     }

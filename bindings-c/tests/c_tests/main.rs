@@ -46,10 +46,8 @@ fn main() {
     let words: Vec<String> = std::env::args().skip(1).filter(|a| !a.starts_with('-')).collect();
     let kits: Vec<(Kit, bool)> =
         [How::Shared, How::Static, How::Asan, How::Valgrind].into_iter().map(|h| (Kit::new(h), h == How::Shared)).collect();
-    let tests: Vec<Test> = [hooks::tests(), exits::tests(), others::tests(), symbols::tests(), installed::tests()]
-        .into_iter()
-        .flatten()
-        .collect();
+    let tests: Vec<Test> =
+        [hooks::tests(), exits::tests(), others::tests(), symbols::tests(), installed::tests()].into_iter().flatten().collect();
     let mut jobs: Vec<(String, &Test, &Kit)> = Vec::new();
     for (kit, all) in &kits {
         for test in tests.iter().filter(|t| *all || t.everywhere) {
@@ -66,7 +64,9 @@ fn main() {
         for _ in 0..3 {
             scope.spawn(|| {
                 while let Some((name, test, kit)) = jobs.get(next.fetch_add(1, SeqCst)) {
-                    let result = kit.missing().map_or_else(|| catch_unwind(AssertUnwindSafe(|| (test.run)(kit))).map(|()| None), |m| Ok(Some(m)));
+                    let result = kit
+                        .missing()
+                        .map_or_else(|| catch_unwind(AssertUnwindSafe(|| (test.run)(kit))).map(|()| None), |m| Ok(Some(m)));
                     let _one_at_a_time = out.lock();
                     match result {
                         Ok(None) => println!("ok      {name}"),

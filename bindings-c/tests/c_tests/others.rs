@@ -1,12 +1,15 @@
 //! Bad input, life of handles and data, fork, work in flight, dlopen, C++.
 
 use std::fs;
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::time::Duration;
 
-use libc::{SIGABRT, SIGTERM};
+use libc::{SIGABRT, SIGINT, SIGTERM};
 
 use crate::Test;
 use crate::child::{End, start, start_with};
-use crate::kit::Kit;
+use crate::kit::{How, Kit, here};
 
 /// A program that checks itself and says `ok`.
 fn checked(program: &'static str, scenario: &'static str) -> Test {
@@ -74,7 +77,64 @@ pub fn tests() -> Vec<Test> {
             start(k, "raii", "uncaught").end().left(End::Signal(SIGABRT)).silent("hook b");
         }),
     ]);
+    list.push(
+        Test::new("the_watchers_see_a_bug", |k| {
+            if k.how == How::Asan || k.how == How::Valgrind {
+                k.program("bug"); // builds: what is caught below is no compiler error
+                let seen = std::panic::catch_unwind(|| start(k, "bug", "").ready().kill(SIGTERM).end());
+                let words = *seen.expect_err("a use after free went unseen").downcast::<String>().unwrap();
+                assert!(words.contains("heap-use-after-free") || words.contains("Invalid read"), "{words}");
+            }
+        })
+        .everywhere(),
+    );
+    list.extend(examples());
     list
+}
+
+fn examples() -> Vec<Test> {
+    vec![
+        Test::new("example_c_quickstart_under_15_lines", |k| {
+            let source = fs::read_to_string(here().join("../examples/c/quickstart.c")).unwrap();
+            let lines = source.lines().filter(|l| l.to_lowercase().contains("graceshut")).count();
+            assert!(lines < 15, "{lines} lines");
+            let e = start(k, "c/quickstart", "").line("ready: press Ctrl-C").kill(SIGINT).end();
+            e.left(End::Signal(SIGINT)).said(&["buffers written"]);
+            assert!(e.lines.iter().any(|l| l.starts_with("no new work; 7.")), "{e:?}");
+        }),
+        Test::new("example_cpp_quickstart", |k| {
+            start(k, "cpp/quickstart", "").line("ready: press Ctrl-C").kill(SIGTERM).end().code(0).said(&["buffers written"]);
+        }),
+        Test::new("example_c_service", service).everywhere(),
+    ]
+}
+
+fn ask(port: &str, request: &str) -> String {
+    let mut peer = TcpStream::connect(format!("127.0.0.1:{port}")).unwrap();
+    peer.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    peer.write_all(request.as_bytes()).unwrap();
+    let mut text = String::new();
+    peer.read_to_string(&mut text).unwrap();
+    text
+}
+
+fn service(k: &Kit) {
+    // A port nobody has: the kernel names one, the service binds it a moment later.
+    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port().to_string();
+    let mut c = start_with(k, "c/service", &[], &[("PORT", &port)]);
+    c.ready();
+    let get = |path: &str| ask(&port, &format!("GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"));
+    assert!(get("/readyz").starts_with("HTTP/1.1 200 OK\r\n"));
+    assert!(get("/nowhere").starts_with("HTTP/1.1 404"));
+    // Two requests in one packet, the second the last.
+    let both = "POST /work HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nhelloGET /work HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+    assert_eq!(ask(&port, both).matches("HTTP/1.1 200 OK").count(), 2);
+    let idle = TcpStream::connect(format!("127.0.0.1:{port}")).unwrap();
+    let e = c.kill(SIGTERM).end();
+    drop(idle);
+    e.code(0).outcome("clean").said(&["trace announce/deregister", "trace drain/server"]);
+    e.said(&["trace drain/server", "trace flush/buffers", "trace close/files", "trace close/pool", "trace final/telemetry"]);
+    e.hook_was("offsets", "ok");
 }
 
 fn typo(k: &Kit) {

@@ -13,9 +13,14 @@ pub fn tests() -> Vec<Test> {
         Test::new("a_foreign_export_is_seen", |k| {
             // The check itself has to fail on a library that exports more.
             let (source, library) = (k.folder.join("foreign.c"), k.folder.join("libforeign.so"));
-            std::fs::write(&source, "int graceshut_install(void) { return 0; }\nint stray(void) { return 0; }\n").unwrap();
+            std::fs::write(
+                &source,
+                "int graceshut_install(void) { return 0; }\nint stray(void) { return graceshut_install(); }\n",
+            )
+            .unwrap();
             must(Command::new("cc").args(["-shared", "-fPIC", "-o"]).arg(&library).arg(&source));
             assert_eq!(foreign(&names(&library)), ["stray"]);
+            assert!(!own_relocations(&library).is_empty(), "a call that can be interposed went unseen");
         }),
     ]
 }
@@ -58,7 +63,11 @@ pub fn links(library: &Path) {
         assert!(known.contains(library), "needs {library} of {needed:?}");
     }
     assert!(!dynamic.contains("TEXTREL"), "{dynamic}");
-    let relocations = must(Command::new("readelf").arg("-rW").arg(library));
-    let own: Vec<&str> = relocations.lines().filter(|l| l.contains("graceshut_")).collect();
+    let own = own_relocations(library);
     assert!(own.is_empty(), "own symbols are bound at run time and could be interposed: {own:?}");
+}
+
+fn own_relocations(library: &Path) -> Vec<String> {
+    let relocations = must(Command::new("readelf").arg("-rW").arg(library));
+    relocations.lines().filter(|l| l.contains("graceshut_")).map(str::to_owned).collect()
 }

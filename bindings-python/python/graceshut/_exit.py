@@ -28,13 +28,14 @@ _TELL_LIMIT = 0.1
 _registered = False
 _gs: Any = None
 _uncaught: Optional[str] = None
+_interrupted = False
 _hook_before: Any = None
 
 
 def follow(gs: Any) -> None:
     """From now on the end of the program is this install's business."""
-    global _registered, _gs, _uncaught, _hook_before
-    _gs, _uncaught = gs, None
+    global _registered, _gs, _uncaught, _interrupted, _hook_before
+    _gs, _uncaught, _interrupted = gs, None, False
     if sys.excepthook is not _excepthook:
         _hook_before, sys.excepthook = sys.excepthook, _excepthook
     if _registered:
@@ -67,9 +68,9 @@ def _mine() -> Any:
 
 
 def _excepthook(kind: type[BaseException], error: BaseException, traceback: Any) -> None:
-    global _uncaught
+    global _uncaught, _interrupted
     if _signals.in_main():
-        _uncaught = _hooks.describe(error)
+        _uncaught, _interrupted = _hooks.describe(error), kind is KeyboardInterrupt
     _hook_before(kind, error, traceback)
 
 
@@ -107,8 +108,11 @@ def _pre_shutdown() -> None:
     _graceshut.exit_begins(True)
     _signals.ending()
     try:
+        if _signals._caught:
+            # A signal that Python has seen already is the reason, even if the engine's thread gets to it only now.
+            gs._wait_level(1, 0.2)
         if gs.state == "armed":
-            gs._host_end(error, 0 if error is None else 1)
+            gs._host_end(error, 0 if error is None else 130 if _interrupted else 1)
         if _hooks._pending:
             _hooks.sweep()
         gs._wait_to_the_end()
@@ -121,6 +125,13 @@ def _at_exit() -> None:
     gs = _mine()
     if gs is None:
         return
+    if _interrupted:
+        # CPython dies by INT after an uncaught KeyboardInterrupt, unless an eval came in between (a hook that imported
+        # something): its note of it is kept by the last string that was run.
+        try:
+            exec("raise KeyboardInterrupt")
+        except KeyboardInterrupt:
+            pass
     _graceshut.exit_begins(True)
     _signals.ending()
     if gs._close_gate(_CLOSE_LIMIT) or gs._manual:
@@ -138,8 +149,8 @@ def _at_exit() -> None:
 
 
 def _after_fork() -> None:
-    global _gs, _uncaught
-    _gs, _uncaught = None, None
+    global _gs, _uncaught, _interrupted
+    _gs, _uncaught, _interrupted = None, None, False
     if sys.excepthook is _excepthook:
         sys.excepthook = _hook_before
     _graceshut.after_fork()

@@ -38,8 +38,9 @@ def reset() -> None:
 
 
 def running_loop() -> Optional[AbstractEventLoop]:
-    asyncio = sys.modules.get("asyncio")
-    return asyncio._get_running_loop() if asyncio is not None else None
+    # Not there while another frame of this very thread still imports asyncio.
+    look = getattr(sys.modules.get("asyncio"), "_get_running_loop", None)
+    return look() if look is not None else None
 
 
 def note_loop() -> Optional[AbstractEventLoop]:
@@ -48,8 +49,13 @@ def note_loop() -> Optional[AbstractEventLoop]:
     loop = running_loop()
     if loop is not None:
         _loop = loop
-    _told.set()
     return loop
+
+
+def tell_loop() -> None:
+    """In the main thread, after a signal: whether a loop runs there is known now."""
+    note_loop()
+    _told.set()
 
 
 def _arity(fn: Any) -> tuple[int, str]:

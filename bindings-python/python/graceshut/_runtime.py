@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import platform
+import sys
 import threading
 import time
 
@@ -38,10 +38,9 @@ def install(options: dict[str, Any], logging: bool) -> GraceShut:
         _graceshut.exit_begins(False)
         _hooks.reset()
         _hooks.note_loop()
-        _hooks._told.clear()
         told = _signals.prepare(managed)
         try:
-            gs = GraceShut(options, platform.python_version(), True, _deliver)
+            gs = GraceShut(options, "%d.%d.%d" % sys.version_info[:3], True, _deliver)
         except BaseException:
             _signals.disarm()
             raise

@@ -46,6 +46,8 @@ _waiting = 0
 #: The main thread is ending.
 _ending = False
 _warned: set[int] = set()
+#: A managed signal came by: the engine knows of it, or is about to.
+_caught = False
 
 
 def in_main() -> bool:
@@ -58,8 +60,8 @@ def _is_ours() -> bool:
 
 def prepare(managed: list[tuple[int, bool, bool]]) -> bool:
     """Before core arms: our callable into Python's table. False outside the main thread, where Python forbids it."""
-    global _managed, _pid, _ending
-    _managed, _pid, _ending = managed, os.getpid(), False
+    global _managed, _pid, _ending, _caught
+    _managed, _pid, _ending, _caught = managed, os.getpid(), False, False
     _ignored.clear()
     _ignored.update(signo for signo, _, ignored in managed if ignored)
     _warned.clear()
@@ -160,7 +162,9 @@ def _on_signal(signum: int, frame: Optional[FrameType]) -> None:
     code = _graceshut.exit_due()
     if code is not None:
         raise SystemExit(code)
-    _hooks.note_loop()
+    global _caught
+    _caught = _caught or signum not in _ignored
+    _hooks.tell_loop()
     if callable(handler) and not _is_swallowed(signum, handler):
         handler(signum, frame)
 

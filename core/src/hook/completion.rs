@@ -54,7 +54,9 @@ pub(crate) fn ending_of(result: HookResult) -> (Ending, Option<i32>) {
         Err(HookError::Failed(message)) => (Ending::Failed { message, panic: false }, None),
         Err(HookError::Panicked(message)) => (Ending::Failed { message, panic: true }, None),
         Err(HookError::Exit(0)) => (Ending::Ok, Some(0)),
-        Err(HookError::Exit(code)) => (Ending::Failed { message: format!("exit called with {code}"), panic: false }, Some(code)),
+        Err(HookError::Exit(code)) => {
+            (Ending::Failed { message: format!("exit called with {code}"), panic: false }, Some(code))
+        }
     }
 }
 

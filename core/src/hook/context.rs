@@ -36,7 +36,14 @@ pub(crate) struct Ctx {
 }
 
 impl Ctx {
-    pub(crate) fn new(shared: Arc<Shared>, id: HookId, lane: Lane, phase_index: usize, phase: String, name: String) -> Arc<Ctx> {
+    pub(crate) fn new(
+        shared: Arc<Shared>,
+        id: HookId,
+        lane: Lane,
+        phase_index: usize,
+        phase: String,
+        name: String,
+    ) -> Arc<Ctx> {
         Arc::new(Ctx {
             shared,
             id,

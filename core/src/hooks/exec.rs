@@ -48,7 +48,8 @@ pub(crate) fn run(spec: &ExecSpec, context: &Context) -> HookResult {
         signal_group(&group, libc::SIGTERM);
     }
     *group.lock().unwrap_or_else(PoisonError::into_inner) = None;
-    let status = child.wait().map_err(|e| HookError::failed(format!("\"{}\" ended but its status is lost: {e}", spec.argv[0])))?;
+    let status =
+        child.wait().map_err(|e| HookError::failed(format!("\"{}\" ended but its status is lost: {e}", spec.argv[0])))?;
     judge(status, context)
 }
 

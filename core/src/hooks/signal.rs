@@ -24,7 +24,8 @@ pub(crate) fn run(spec: &SignalSpec, context: &Context) -> HookResult {
     let pid = match (&spec.pid, &spec.pidfile) {
         (Some(pid), _) => *pid,
         (None, Some(path)) => {
-            let text = std::fs::read_to_string(path).map_err(|e| HookError::failed(format!("cannot read {}: {e}", path.display())))?;
+            let text =
+                std::fs::read_to_string(path).map_err(|e| HookError::failed(format!("cannot read {}: {e}", path.display())))?;
             let pid: i32 = text.trim().parse().map_err(|_| HookError::failed(format!("{} holds no pid", path.display())))?;
             if pid <= 0 {
                 return Err(HookError::failed(format!("{} holds no pid", path.display())));
@@ -56,7 +57,11 @@ fn send(receiver: &OwnedFd, signo: i32) -> HookResult {
     // SAFETY: pidfd_send_signal reads no memory when `info` is null.
     let r = unsafe { libc::syscall(libc::SYS_pidfd_send_signal, receiver.as_raw_fd(), signo, info, 0) };
     let error = std::io::Error::last_os_error();
-    if r == 0 || error.raw_os_error() == Some(libc::ESRCH) { Ok(()) } else { Err(HookError::failed(format!("cannot signal: {error}"))) }
+    if r == 0 || error.raw_os_error() == Some(libc::ESRCH) {
+        Ok(())
+    } else {
+        Err(HookError::failed(format!("cannot signal: {error}")))
+    }
 }
 
 fn wait_gone(receiver: &OwnedFd, context: &Context) -> HookResult {

@@ -91,7 +91,10 @@ impl Busy {
                 // A forked child inherits the word of an install that only its parent goes on with.
                 Err(other) if other != me => drop(BUSY.compare_exchange(other, 0, SeqCst, SeqCst)),
                 Err(_) if At::now() >= until => {
-                    return Err(Error::new(ErrorKind::Timeout, "another thread has been installing for 5 s; call install once"));
+                    return Err(Error::new(
+                        ErrorKind::Timeout,
+                        "another thread has been installing for 5 s; call install once",
+                    ));
                 }
                 Err(_) => std::thread::sleep(Duration::from_millis(1)),
             }
@@ -124,7 +127,9 @@ impl Installer {
                 None => Ok(Runtime::of(shared)),
                 Some(what) => Err(Error::new(
                     ErrorKind::Disagree,
-                    format!("graceshut is already installed with other options: {what}; install once, or with the same options"),
+                    format!(
+                        "graceshut is already installed with other options: {what}; install once, or with the same options"
+                    ),
                 )),
             };
         }
@@ -170,9 +175,10 @@ fn settings(config: &Config) -> Settings {
 
 /// Sends a signal again that was caught and not acted on when the handlers were given back.
 fn resend(caught: &signal::Caught, armed: bool) {
+    let Ok(own) = i32::try_from(process::raw::pid()) else { return };
     if armed {
         // SAFETY: kill takes two integers.
-        unsafe { libc::kill(libc::getpid(), caught.signo) };
+        unsafe { libc::kill(own, caught.signo) };
     }
 }
 
@@ -218,7 +224,11 @@ impl Shared {
             .signals
             .iter()
             .filter(|s| s.action != Action::Default)
-            .map(|s| Managed { signo: s.signo, chain: self.host.chain(s.signo), even_if_ignored: s.explicit || s.signo == libc::SIGTERM })
+            .map(|s| Managed {
+                signo: s.signo,
+                chain: self.host.chain(s.signo),
+                even_if_ignored: s.explicit || s.signo == libc::SIGTERM,
+            })
             .collect();
         let armed = signal::arm(&managed)?;
         for a in armed.iter().filter(|a| a.inherited_ignored && a.taken) {

@@ -98,7 +98,11 @@ impl Shared {
         if self.is_open() && self.pid == process::raw::pid() {
             return Ok(());
         }
-        let why = if self.closed.load(SeqCst) { "this runtime was uninstalled" } else { "this runtime belongs to the parent process" };
+        let why = if self.closed.load(SeqCst) {
+            "this runtime was uninstalled"
+        } else {
+            "this runtime belongs to the parent process"
+        };
         Err(Error::new(ErrorKind::Closed, format!("{why}; call install again")))
     }
 
@@ -194,7 +198,8 @@ impl Shared {
         let (removal, slot) = {
             let mut core = self.lock();
             let removal = core.engine.remove(id, At::now());
-            let slot = if removal == Removal::Removed { core.slots.get_mut(id.0 as usize).and_then(Option::take) } else { None };
+            let slot =
+                if removal == Removal::Removed { core.slots.get_mut(id.0 as usize).and_then(Option::take) } else { None };
             (removal, slot)
         };
         drop(slot);

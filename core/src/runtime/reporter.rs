@@ -69,7 +69,9 @@ fn view(engine: &Engine, record: &Record) -> Option<EventView> {
             ..plain("trigger")
         },
         What::Deadline(d) => EventView { value: Some(micros(*d - t0)), ..plain("deadline") },
-        What::Rebased(late) => EventView { value: Some(micros(*late)), message: Some("held up".to_owned()), ..plain("deadline") },
+        What::Rebased(late) => {
+            EventView { value: Some(micros(*late)), message: Some("held up".to_owned()), ..plain("deadline") }
+        }
         What::PhaseStart(i, budget) => EventView { phase: phase(*i), value: Some(micros(*budget)), ..plain("phase_start") },
         What::PhaseEnd(i) => EventView { phase: phase(*i), ..plain("phase_end") },
         What::PhaseSkip(i) => EventView { phase: phase(*i), outcome: Some("skipped".to_owned()), ..plain("phase_end") },
@@ -80,12 +82,14 @@ fn view(engine: &Engine, record: &Record) -> Option<EventView> {
             message: message.clone().or_else(|| outcome.why().map(str::to_owned)),
             ..of_hook("hook_end", *hook)
         },
-        What::Finished { outcome, exit } => EventView {
-            outcome: Some(outcome.word().to_owned()),
-            value: u64::try_from(exit.code).ok(),
-            ..plain("finished")
-        },
-        What::Budgeted { .. } | What::HookExtend(..) | What::HookReturned(_) | What::InFlight { .. } | What::UnknownAfter(_) => {
+        What::Finished { outcome, exit } => {
+            EventView { outcome: Some(outcome.word().to_owned()), value: u64::try_from(exit.code).ok(), ..plain("finished") }
+        }
+        What::Budgeted { .. }
+        | What::HookExtend(..)
+        | What::HookReturned(_)
+        | What::InFlight { .. }
+        | What::UnknownAfter(_) => {
             return None;
         }
     })

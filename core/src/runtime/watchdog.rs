@@ -76,7 +76,8 @@ impl Watchdog {
             }
             // Up to a slice earlier than the engine would say so: then the two never disagree in the other direction.
             let late = Duration::from_nanos(self.late.load(SeqCst)).saturating_sub(SLICE);
-            let held_up = now - asleep_until > late;
+            // A deadline nobody had told it of in time (stopped between storing and telling) is a hold-up as well.
+            let held_up = now - asleep_until.min(deadline) > late;
             if held_up && rebased_until == At(0) {
                 // SIGSTOP, freezer, suspend: the engine re-bases D too, and moves our deadline when it gets to run.
                 rebased_until = now.plus(Duration::from_nanos(self.allowance.load(SeqCst)));

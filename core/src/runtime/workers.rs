@@ -235,7 +235,11 @@ impl Workers {
                     state.general_idle += 1;
                     let mut state = self.bell.wait(state).unwrap_or_else(PoisonError::into_inner);
                     // Rung for, or awake by itself: either way the two counts come to the same.
-                    if state.general_rung > 0 { state.general_rung -= 1 } else { state.general_idle -= 1 }
+                    if state.general_rung > 0 {
+                        state.general_rung -= 1
+                    } else {
+                        state.general_idle -= 1
+                    }
                     state
                 }
                 Some((phase, bell)) => {

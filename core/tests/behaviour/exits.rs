@@ -151,7 +151,8 @@ fn r6_4_clean_after_a_signal_is_0() {
 
 fn r6_4_clean_after_int_dies_by_int() {
     for end in ["", "return"] {
-        let end = signalled(libc::SIGINT, "waiting", &[("GS_END", end)]).died_by(libc::SIGINT).said("final").said("atexit first");
+        let end =
+            signalled(libc::SIGINT, "waiting", &[("GS_END", end)]).died_by(libc::SIGINT).said("final").said("atexit first");
         assert_eq!(end.report()["exit_signal"], "INT");
         assert_eq!(end.report()["exit_code"], 130);
     }
@@ -281,11 +282,13 @@ fn exit_in_hook() {
     unsafe { libc::atexit(first_handler) };
     let gs = install(grace(2000)).unwrap();
     gs.hook("drain", "exits").run(|_| unsafe { libc::exit(5) }).unwrap();
-    gs.hook("drain", "beside").run(|ctx| {
-        ctx.sleep(ms(100))?;
-        say("beside");
-        Ok(())
-    }).unwrap();
+    gs.hook("drain", "beside")
+        .run(|ctx| {
+            ctx.sleep(ms(100))?;
+            say("beside");
+            Ok(())
+        })
+        .unwrap();
     saying(&gs, "final", "final");
     ready();
     match arg("GS_END").as_str() {
@@ -359,7 +362,11 @@ fn stuck_main() {
     saying(&gs, "flush", "flushed");
     ready();
     // Every thread of the host busy, and the exit owned by one that never finishes it.
-    std::thread::spawn(|| loop { std::hint::spin_loop() });
+    std::thread::spawn(|| {
+        loop {
+            std::hint::spin_loop()
+        }
+    });
     gs.wait(None).unwrap();
     loop {
         std::hint::spin_loop();

@@ -99,16 +99,18 @@ fn r10_1_a_forked_child_may_install() {
 
 fn forking_hook() {
     let gs = install(grace(3000)).unwrap();
-    gs.hook("drain", "forks").run(|_| {
-        let child = fork(|| {
-            let mine = install(grace(2000)).unwrap();
-            mine.stop("x", None).unwrap();
-            // In no hook of its own: it may wait.
-            30 + mine.wait(Some(ms(5000))).unwrap().exit.code
-        });
-        assert_eq!(libc::WEXITSTATUS(status_of(child)), 30);
-        Ok(())
-    }).unwrap();
+    gs.hook("drain", "forks")
+        .run(|_| {
+            let child = fork(|| {
+                let mine = install(grace(2000)).unwrap();
+                mine.stop("x", None).unwrap();
+                // In no hook of its own: it may wait.
+                30 + mine.wait(Some(ms(5000))).unwrap().exit.code
+            });
+            assert_eq!(libc::WEXITSTATUS(status_of(child)), 30);
+            Ok(())
+        })
+        .unwrap();
     serve(&gs);
 }
 
@@ -132,7 +134,12 @@ fn starting() {
         assert_eq!(status_of(pid), 0);
     };
     cat();
-    gs.hook("drain", "starts").run(move |_| { cat(); Ok(()) }).unwrap();
+    gs.hook("drain", "starts")
+        .run(move |_| {
+            cat();
+            Ok(())
+        })
+        .unwrap();
     serve(&gs);
 }
 

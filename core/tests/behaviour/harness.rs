@@ -121,7 +121,10 @@ impl Kid {
             }
         };
         for (key, _) in std::env::vars() {
-            if ["GRACESHUT_", "KUBERNETES_", "NOTIFY_", "INVOCATION_", "NOMAD_", "RUST_BACKTRACE"].iter().any(|p| key.starts_with(p)) {
+            if ["GRACESHUT_", "KUBERNETES_", "NOTIFY_", "INVOCATION_", "NOMAD_", "RUST_BACKTRACE"]
+                .iter()
+                .any(|p| key.starts_with(p))
+            {
                 command.env_remove(key);
             }
         }
@@ -167,10 +170,6 @@ impl Kid {
 impl Running {
     pub fn pid(&self) -> i32 {
         self.child.id() as i32
-    }
-
-    pub fn folder(&self) -> &std::path::Path {
-        &self.folder
     }
 
     /// The next line that contains `text`.

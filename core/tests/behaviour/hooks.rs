@@ -18,29 +18,45 @@ crate::suite!("hooks",
         r4_3_serial_runs_the_last_registered_first,
         r8_4_completion_from_another_thread_or_none,
         r8_4_futures,
+        r8_4_the_tokio_example,
         r5_5_cancel_callbacks_and_sleep,
         r8_6_a_stop_inside_a_hook_cannot_deadlock,
         r3_3_user_code_under_no_lock,
         r11_2_events_reach_a_callback,
     ],
-    children: [removing, registering, outcomes, optional, ordered, serial, completing, futures, cancelling, stop_inside, calls_back, events]);
+    children: [removing, registering, outcomes, optional, ordered, serial, completing, futures, on_tokio, cancelling, stop_inside, calls_back, events]);
 
 fn removing() {
     let gs = install(grace(3000)).unwrap();
-    let gone = gs.hook("flush", "gone").run(|_| { say("must not run"); Ok(()) }).unwrap();
+    let gone = gs
+        .hook("flush", "gone")
+        .run(|_| {
+            say("must not run");
+            Ok(())
+        })
+        .unwrap();
     assert_eq!(gone.remove().unwrap(), Removal::Removed);
     assert_eq!(gone.remove().unwrap(), Removal::Done);
     let early = gs.hook("announce", "early").run(|_| Ok(())).unwrap();
-    let later = gs.hook("close", "later").run(|_| { say("must not run"); Ok(()) }).unwrap();
+    let later = gs
+        .hook("close", "later")
+        .run(|_| {
+            say("must not run");
+            Ok(())
+        })
+        .unwrap();
     let own: Arc<Mutex<Option<graceshut::HookHandle>>> = Arc::default();
     let me = Arc::clone(&own);
-    let handle = gs.hook("drain", "self").run(move |_| {
-        until("my own handle", || me.lock().unwrap().is_some());
-        assert_eq!(me.lock().unwrap().as_ref().unwrap().remove().unwrap(), Removal::Running);
-        assert_eq!(early.remove().unwrap(), Removal::Done);
-        assert_eq!(later.remove().unwrap(), Removal::Removed);
-        Ok(())
-    }).unwrap();
+    let handle = gs
+        .hook("drain", "self")
+        .run(move |_| {
+            until("my own handle", || me.lock().unwrap().is_some());
+            assert_eq!(me.lock().unwrap().as_ref().unwrap().remove().unwrap(), Removal::Running);
+            assert_eq!(early.remove().unwrap(), Removal::Done);
+            assert_eq!(later.remove().unwrap(), Removal::Removed);
+            Ok(())
+        })
+        .unwrap();
     *own.lock().unwrap() = Some(handle);
     serve(&gs);
 }
@@ -58,14 +74,16 @@ fn r8_1_remove_says_removed_running_or_done() {
 fn registering() {
     let gs = install(grace(3000)).unwrap();
     let inner = gs.clone();
-    gs.hook("drain", "first").run(move |_| {
-        let late = inner.hook("announce", "late").run(|_| Ok(())).unwrap_err();
-        assert_eq!(late.kind(), ErrorKind::TooLate);
-        assert!(late.message().contains("\"announce\" is already over"), "{late}");
-        saying(&inner, "drain", "beside");
-        saying(&inner, "final", "later");
-        Ok(())
-    }).unwrap();
+    gs.hook("drain", "first")
+        .run(move |_| {
+            let late = inner.hook("announce", "late").run(|_| Ok(())).unwrap_err();
+            assert_eq!(late.kind(), ErrorKind::TooLate);
+            assert!(late.message().contains("\"announce\" is already over"), "{late}");
+            saying(&inner, "drain", "beside");
+            saying(&inner, "final", "later");
+            Ok(())
+        })
+        .unwrap();
     serve(&gs);
 }
 
@@ -78,7 +96,12 @@ fn outcomes() {
     let gs = install(grace(3000)).unwrap();
     gs.hook("drain", "panics").run(|_| panic!("with {} words", 2)).unwrap();
     gs.hook("drain", "fails").run(|_| Err(HookError::failed("my words"))).unwrap();
-    gs.hook("drain", "io").run(|_| { std::fs::read("/no/such/file")?; Ok(()) }).unwrap();
+    gs.hook("drain", "io")
+        .run(|_| {
+            std::fs::read("/no/such/file")?;
+            Ok(())
+        })
+        .unwrap();
     gs.hook("drain", "gives up").run(|_| Err(HookError::Cancelled)).unwrap();
     gs.hook("drain", "starts and panics").start(|_, _| panic!("at start")).unwrap();
     saying(&gs, "flush", "flushed");
@@ -110,9 +133,28 @@ fn r6_2_optional_hooks_do_not_count() {
 
 fn ordered() {
     let gs = install(grace(3000)).unwrap();
-    gs.hook("flush", "c").after("b").run(|_| { say("order c"); Ok(()) }).unwrap();
-    gs.hook("flush", "b").after("a").after("nobody").run(|_| { say("order b"); Err(HookError::failed("still")) }).unwrap();
-    gs.hook("flush", "a").run(|ctx| { ctx.sleep(ms(50))?; say("order a"); Ok(()) }).unwrap();
+    gs.hook("flush", "c")
+        .after("b")
+        .run(|_| {
+            say("order c");
+            Ok(())
+        })
+        .unwrap();
+    gs.hook("flush", "b")
+        .after("a")
+        .after("nobody")
+        .run(|_| {
+            say("order b");
+            Err(HookError::failed("still"))
+        })
+        .unwrap();
+    gs.hook("flush", "a")
+        .run(|ctx| {
+            ctx.sleep(ms(50))?;
+            say("order a");
+            Ok(())
+        })
+        .unwrap();
     assert_eq!(gs.hook("flush", "a").after("c").run(|_| Ok(())).unwrap_err().kind(), ErrorKind::Cycle);
     serve(&gs);
 }
@@ -151,9 +193,14 @@ fn completing() {
     gs.hook("drain", "thread").start(later(100, Ok(()))).unwrap();
     gs.hook("drain", "thread fails").start(later(10, Err(HookError::failed("far away")))).unwrap();
     gs.hook("drain", "dropped").start(|_, c| drop(c)).unwrap();
-    gs.hook("drain", "thread panics").start(|_, c| {
-        drop(std::thread::spawn(move || { let _c = c; panic!("over there") }));
-    }).unwrap();
+    gs.hook("drain", "thread panics")
+        .start(|_, c| {
+            drop(std::thread::spawn(move || {
+                let _c = c;
+                panic!("over there")
+            }));
+        })
+        .unwrap();
     gs.hook("drain", "never").timeout(ms(300)).start(|_, c| std::mem::forget(c)).unwrap();
     serve(&gs);
 }
@@ -173,7 +220,7 @@ fn r8_4_completion_from_another_thread_or_none() {
 
 /// An executor in ten lines: polls each future on a thread of its own.
 fn spawn(future: BoxFuture) {
-    use std::task::{Context, Poll, Wake, Waker};
+    use std::task::{Context, Wake, Waker};
     struct Unpark(std::thread::Thread);
     impl Wake for Unpark {
         fn wake(self: Arc<Self>) {
@@ -183,7 +230,7 @@ fn spawn(future: BoxFuture) {
     std::thread::spawn(move || {
         let mut future = future;
         let waker = Waker::from(Arc::new(Unpark(std::thread::current())));
-        while let Poll::Pending = future.as_mut().poll(&mut Context::from_waker(&waker)) {
+        while future.as_mut().poll(&mut Context::from_waker(&waker)).is_pending() {
             std::thread::park();
         }
     });
@@ -191,7 +238,12 @@ fn spawn(future: BoxFuture) {
 
 fn futures() {
     let gs = install(grace(3000)).unwrap();
-    gs.hook("drain", "async").future(spawn, |ctx| async move { assert_eq!(ctx.name(), "async"); Ok(()) }).unwrap();
+    gs.hook("drain", "async")
+        .future(spawn, |ctx| async move {
+            assert_eq!(ctx.name(), "async");
+            Ok(())
+        })
+        .unwrap();
     gs.hook("drain", "async fails").future(spawn, |_| async { Err(HookError::failed("awaited")) }).unwrap();
     gs.hook("drain", "async panics").future(spawn, |_| async { panic!("async") }).unwrap();
     gs.hook("drain", "never spawned").future(drop, |_| async { Ok(()) }).unwrap();
@@ -206,20 +258,66 @@ fn r8_4_futures() {
     assert_eq!(outcome(&report, "never spawned"), "failed");
 }
 
+#[path = "../../examples/tokio.rs"]
+#[allow(dead_code)]
+mod tokio_example;
+
+/// The example itself, as a child of this binary.
+fn on_tokio() {
+    tokio_example::run().unwrap();
+}
+
+fn r8_4_the_tokio_example() {
+    use std::io::{Read, Write};
+    let mut kid = Kid::new("on_tokio").start();
+    let address = kid.wait_for("listening on ").rsplit(' ').next().unwrap().to_owned();
+    kid.wait_for("ready");
+    let mut open = std::net::TcpStream::connect(&address).unwrap();
+    open.set_read_timeout(Some(LIMIT)).unwrap();
+    let mut answer = [0; 4];
+    open.write_all(b"ping").unwrap();
+    open.read_exact(&mut answer).unwrap();
+    kid.term();
+    // In flight, so still served; a new one is closed unanswered once the drain has begun.
+    until("the refusal", || {
+        let mut new = std::net::TcpStream::connect(&address).unwrap();
+        new.set_read_timeout(Some(LIMIT)).unwrap();
+        // Reset or closed: both are an answer of nothing.
+        let _ = new.write_all(b"x");
+        new.read(&mut [0]).unwrap_or(0) == 0
+    });
+    open.write_all(b"pong").unwrap();
+    open.read_exact(&mut answer).unwrap();
+    assert_eq!(&answer, b"pong");
+    drop(open);
+    let end = kid.end().code(0).said("flushed, Some");
+    let report = end.report();
+    assert_eq!(outcome(&report, "buffers"), "ok");
+    // One of the probes may have been early enough to be counted as well.
+    assert!(report["in_flight"]["at_drain_start"].as_u64() >= Some(1), "{report:#}");
+    assert_eq!(report["in_flight"]["at_drain_end"], 0);
+}
+
 fn cancelling() {
     let gs = install(grace(3000)).unwrap();
-    gs.hook("drain", "c").timeout(ms(200)).run(|ctx| {
-        ctx.on_cancel(|| { say("callback"); std::thread::sleep(ms(50)) });
-        ctx.on_cancel(|| panic!("callback panics"));
-        ctx.on_cancel_inline(|| panic!("inline panics"));
-        ctx.on_cancel_inline(|| say("inline"));
-        let since = Instant::now();
-        let result = ctx.sleep(ms(60_000));
-        assert!(since.elapsed() < ms(190), "{:?}", since.elapsed());
-        assert!(ctx.cancelled() && ctx.sleep(ms(60_000)).is_err());
-        ctx.on_cancel_inline(|| say("at once"));
-        result
-    }).unwrap();
+    gs.hook("drain", "c")
+        .timeout(ms(200))
+        .run(|ctx| {
+            ctx.on_cancel(|| {
+                say("callback");
+                std::thread::sleep(ms(50))
+            });
+            ctx.on_cancel(|| panic!("callback panics"));
+            ctx.on_cancel_inline(|| panic!("inline panics"));
+            ctx.on_cancel_inline(|| say("inline"));
+            let since = Instant::now();
+            let result = ctx.sleep(ms(60_000));
+            assert!(since.elapsed() < ms(190), "{:?}", since.elapsed());
+            assert!(ctx.cancelled() && ctx.sleep(ms(60_000)).is_err());
+            ctx.on_cancel_inline(|| say("at once"));
+            result
+        })
+        .unwrap();
     saying(&gs, "final", "final");
     serve(&gs);
 }
@@ -232,13 +330,15 @@ fn r5_5_cancel_callbacks_and_sleep() {
 fn stop_inside() {
     let gs = install(grace(3000)).unwrap();
     let inner = gs.clone();
-    gs.hook("drain", "s").run(move |_| {
-        inner.stop("from inside", Some(ms(1000))).unwrap();
-        inner.reload().unwrap();
-        let _ = (inner.state(), inner.status(), inner.plan(), inner.reason(), inner.handlers(), inner.report());
-        inner.host_end(None, 0).unwrap();
-        Ok(())
-    }).unwrap();
+    gs.hook("drain", "s")
+        .run(move |_| {
+            inner.stop("from inside", Some(ms(1000))).unwrap();
+            inner.reload().unwrap();
+            let _ = (inner.state(), inner.status(), inner.plan(), inner.reason(), inner.handlers(), inner.report());
+            inner.host_end(None, 0).unwrap();
+            Ok(())
+        })
+        .unwrap();
     serve(&gs);
 }
 
@@ -260,19 +360,46 @@ fn calls_back() {
     let gs = install(Options { exit: Some(Exit::Manual), ..grace(3000) }).unwrap();
     // Destructors of what hooks own, in every place where one may run.
     let held = CallsBack(gs.clone());
-    gs.hook("nowhere", "refused").run(move |_| { drop(held); Ok(()) }).unwrap_err();
+    gs.hook("nowhere", "refused")
+        .run(move |_| {
+            drop(held);
+            Ok(())
+        })
+        .unwrap_err();
     let held = CallsBack(gs.clone());
-    gs.hook("flush", "removed").run(move |_| { drop(held); Ok(()) }).unwrap().remove().unwrap();
+    gs.hook("flush", "removed")
+        .run(move |_| {
+            drop(held);
+            Ok(())
+        })
+        .unwrap()
+        .remove()
+        .unwrap();
     let held = CallsBack(gs.clone());
-    gs.hook("flush", "run").run(move |_| { let _ = &held; Ok(()) }).unwrap();
+    gs.hook("flush", "run")
+        .run(move |_| {
+            let _ = &held;
+            Ok(())
+        })
+        .unwrap();
     gs.stop("x", None).unwrap();
     gs.wait(Some(ms(5000))).unwrap();
     let held = CallsBack(gs.clone());
-    gs.hook("flush", "too late").run(move |_| { let _ = &held; Ok(()) }).unwrap_err();
+    gs.hook("flush", "too late")
+        .run(move |_| {
+            let _ = &held;
+            Ok(())
+        })
+        .unwrap_err();
     gs.uninstall().unwrap();
     let gs = install(Options { exit: Some(Exit::Manual), ..grace(3000) }).unwrap();
     let held = CallsBack(gs.clone());
-    gs.hook("flush", "never").run(move |_| { let _ = &held; Ok(()) }).unwrap();
+    gs.hook("flush", "never")
+        .run(move |_| {
+            let _ = &held;
+            Ok(())
+        })
+        .unwrap();
     gs.uninstall().unwrap();
     say("fine");
 }
@@ -291,13 +418,16 @@ fn events() {
     gs.on_event(move |e| {
         list.lock().unwrap().push(e.to_json());
         done.fetch_max(u32::from(e.event == "finished"), SeqCst);
-    }).unwrap();
-    gs.hook("drain", "h").run(|ctx| {
-        ctx.sleep(ms(20))?;
-        ctx.log("a line");
-        ctx.progress(1, 2);
-        Ok(())
-    }).unwrap();
+    })
+    .unwrap();
+    gs.hook("drain", "h")
+        .run(|ctx| {
+            ctx.sleep(ms(20))?;
+            ctx.log("a line");
+            ctx.progress(1, 2);
+            Ok(())
+        })
+        .unwrap();
     gs.stop("x", None).unwrap();
     gs.wait(None).unwrap();
     until("the last event", || last.load(SeqCst) == 1);

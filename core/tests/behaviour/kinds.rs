@@ -154,7 +154,9 @@ fn http() {
         gs.hook("drain", "broken").http(get("500")).unwrap();
         gs.hook("drain", "accepted").http(HttpSpec { accept: vec![404], ..get("404") }).unwrap();
         let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        gs.hook("drain", "refused").http(HttpSpec { url: format!("http://127.0.0.1:{closed}/"), ..Default::default() }).unwrap();
+        gs.hook("drain", "refused")
+            .http(HttpSpec { url: format!("http://127.0.0.1:{closed}/"), ..Default::default() })
+            .unwrap();
     }
     saying(&gs, "flush", "flushed");
     serve(&gs);
@@ -188,12 +190,17 @@ fn signalling() {
     gs.hook("drain", "no file").signal(no_file).unwrap();
     // A zombie is gone for whoever waits by pidfd; a pid that never was, too.
     gs.hook("drain", "nobody").signal(spec(0x3f_fff0)).unwrap();
-    gs.hook("drain", "myself").timeout(ms(300)).signal(SignalSpec { signo: libc::SIGCONT, ..spec(std::process::id()) }).unwrap();
-    gs.hook("final", "f").run(move |_| {
-        until("the end of b", || b.try_wait().unwrap().is_some());
-        say("b is gone");
-        Ok(())
-    }).unwrap();
+    gs.hook("drain", "myself")
+        .timeout(ms(300))
+        .signal(SignalSpec { signo: libc::SIGCONT, ..spec(std::process::id()) })
+        .unwrap();
+    gs.hook("final", "f")
+        .run(move |_| {
+            until("the end of b", || b.try_wait().unwrap().is_some());
+            say("b is gone");
+            Ok(())
+        })
+        .unwrap();
     serve(&gs);
 }
 

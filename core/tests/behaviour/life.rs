@@ -18,8 +18,9 @@ crate::suite!("life",
         r2_5_a_signal_during_install_is_kept,
         r2_7_stop_without_a_deadline,
         r13_bad_calls_are_typed_errors,
+        r2_1_an_install_that_fails_leaves_nothing,
     ],
-    children: [load, states, two_reasons, stopping, twice, held, held_long, early_signal, no_deadline, bad_calls]);
+    children: [load, states, two_reasons, stopping, twice, held, held_long, early_signal, no_deadline, bad_calls, poor]);
 
 fn caught(signo: i32) -> bool {
     has_bit(&status_field(std::process::id() as i32, "SigCgt"), signo)
@@ -78,7 +79,12 @@ fn states() {
     let gs = install(grace(2000)).unwrap();
     say(&gs.state().to_string());
     let seen = gs.clone();
-    gs.hook("close", "c").run(move |_| { say(&seen.state().to_string()); Ok(()) }).unwrap();
+    gs.hook("close", "c")
+        .run(move |_| {
+            say(&seen.state().to_string());
+            Ok(())
+        })
+        .unwrap();
     ready();
     gs.wait(None).unwrap();
     say(&gs.state().to_string());
@@ -93,12 +99,19 @@ fn r2_1_states_have_names() {
 fn two_reasons() {
     let gs = install(grace(3000)).unwrap();
     let again = gs.clone();
-    gs.hook("drain", "d").run(move |ctx| {
-        again.stop("later", None).unwrap();
-        say(&format!("{:?} {:?}", ctx.reason().kind, ctx.reason().signo));
-        Ok(())
-    }).unwrap();
-    gs.hook("final", "f").run(|ctx| { say(&format!("final {:?}", ctx.reason().signo)); Ok(()) }).unwrap();
+    gs.hook("drain", "d")
+        .run(move |ctx| {
+            again.stop("later", None).unwrap();
+            say(&format!("{:?} {:?}", ctx.reason().kind, ctx.reason().signo));
+            Ok(())
+        })
+        .unwrap();
+    gs.hook("final", "f")
+        .run(|ctx| {
+            say(&format!("final {:?}", ctx.reason().signo));
+            Ok(())
+        })
+        .unwrap();
     serve(&gs);
 }
 
@@ -195,13 +208,15 @@ fn r2_5_a_signal_during_install_is_kept() {
 
 fn no_deadline() {
     let gs = install(Options { grace_normal: Some(NormalGrace::Unlimited), ..grace(400) }).unwrap();
-    gs.hook("flush", "slow").run(|ctx| {
-        assert_eq!(ctx.remaining(), None);
-        say("no deadline");
-        ctx.sleep(ms(900))?;
-        say("slept");
-        ctx.sleep(Duration::from_secs(60))
-    }).unwrap();
+    gs.hook("flush", "slow")
+        .run(|ctx| {
+            assert_eq!(ctx.remaining(), None);
+            say("no deadline");
+            ctx.sleep(ms(900))?;
+            say("slept");
+            ctx.sleep(Duration::from_secs(60))
+        })
+        .unwrap();
     gs.stop("x", None).unwrap();
     ready();
     std::process::exit(gs.wait(None).unwrap().exit.code)
@@ -241,18 +256,22 @@ fn bad_calls() {
     assert_eq!(gs.on_reload("", || Ok(())).unwrap_err().kind(), ErrorKind::BadValue);
     assert_eq!(install(grace(100)).unwrap_err().kind(), ErrorKind::BadTime);
     let inner = gs.clone();
-    gs.hook("flush", "inside").run(move |_| {
-        assert_eq!(inner.wait(None).unwrap_err().kind(), ErrorKind::WrongThread);
-        assert_eq!(inner.uninstall().unwrap_err().kind(), ErrorKind::WrongThread);
-        say("wrong thread");
-        Ok(())
-    }).unwrap();
+    gs.hook("flush", "inside")
+        .run(move |_| {
+            assert_eq!(inner.wait(None).unwrap_err().kind(), ErrorKind::WrongThread);
+            assert_eq!(inner.uninstall().unwrap_err().kind(), ErrorKind::WrongThread);
+            say("wrong thread");
+            Ok(())
+        })
+        .unwrap();
     let outer = gs.clone();
-    gs.hook("drain", "running").run(move |_| {
-        // Not a hook's thread, but a shutdown is under way.
-        std::thread::spawn(move || assert_eq!(outer.uninstall().unwrap_err().kind(), ErrorKind::TooLate)).join().unwrap();
-        Ok(())
-    }).unwrap();
+    gs.hook("drain", "running")
+        .run(move |_| {
+            // Not a hook's thread, but a shutdown is under way.
+            std::thread::spawn(move || assert_eq!(outer.uninstall().unwrap_err().kind(), ErrorKind::TooLate)).join().unwrap();
+            Ok(())
+        })
+        .unwrap();
     gs.stop("go", None).unwrap();
     assert_eq!(gs.wait(Some(ms(5000))).unwrap().exit.code, 0);
     assert_eq!(kind(gs.hook("flush", "late").run(nothing)), ErrorKind::TooLate);
@@ -262,4 +281,27 @@ fn bad_calls() {
 
 fn r13_bad_calls_are_typed_errors() {
     Kid::new("bad_calls").end().code(0).said("wrong thread").said("fine");
+}
+
+fn poor() {
+    let limit = libc::rlimit { rlim_cur: 1, rlim_max: 1 };
+    unsafe {
+        assert_eq!(libc::setrlimit(libc::RLIMIT_NPROC, &limit), 0);
+        if libc::geteuid() == 0 {
+            assert_eq!(libc::setuid(65534), 0);
+        }
+    }
+    let error = install(grace(2000)).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Os);
+    say(error.message());
+    assert_eq!(threads(), "1");
+    assert!(!caught(libc::SIGTERM) && graceshut::current().is_none());
+    ready();
+    park();
+}
+
+fn r2_1_an_install_that_fails_leaves_nothing() {
+    let mut kid = Kid::new("poor").ready();
+    kid.term();
+    kid.end().died_by(libc::SIGTERM).said("cannot make");
 }

@@ -16,8 +16,18 @@ mod report;
 mod signals;
 mod work;
 
-const SUITES: &[harness::Suite] =
-    &[budget::SUITE, exits::SUITE, fork::SUITE, hooks::SUITE, kinds::SUITE, life::SUITE, repeat::SUITE, report::SUITE, signals::SUITE, work::SUITE];
+const SUITES: &[harness::Suite] = &[
+    budget::SUITE,
+    exits::SUITE,
+    fork::SUITE,
+    hooks::SUITE,
+    kinds::SUITE,
+    life::SUITE,
+    repeat::SUITE,
+    report::SUITE,
+    signals::SUITE,
+    work::SUITE,
+];
 
 fn main() {
     match std::env::var("GS_CHILD") {

@@ -21,12 +21,14 @@ fn service() {
         _ => Repeat::Expedite,
     };
     let gs = install(Options { repeat: Some(repeat), ..grace(6000) }).unwrap();
-    gs.hook("drain", "slow").run(|ctx| {
-        say("draining");
-        let result = ctx.sleep(ms(2000));
-        say(if result.is_err() { "cancelled" } else { "drained" });
-        result
-    }).unwrap();
+    gs.hook("drain", "slow")
+        .run(|ctx| {
+            say("draining");
+            let result = ctx.sleep(ms(2000));
+            say(if result.is_err() { "cancelled" } else { "drained" });
+            result
+        })
+        .unwrap();
     saying(&gs, "flush", "flushed");
     let (_, unreserved) = (0, "announce");
     saying(&gs, unreserved, "announced");
@@ -47,14 +49,16 @@ fn r7_1_duplicates_within_500_ms() {
 
 fn raising() {
     let gs = install(grace(6000)).unwrap();
-    gs.hook("drain", "d").run(|ctx| {
-        ctx.sleep(ms(700))?;
-        unsafe {
-            libc::raise(libc::SIGTERM);
-            libc::kill(libc::getpid(), libc::SIGTERM);
-        }
-        ctx.sleep(ms(100))
-    }).unwrap();
+    gs.hook("drain", "d")
+        .run(|ctx| {
+            ctx.sleep(ms(700))?;
+            unsafe {
+                libc::raise(libc::SIGTERM);
+                libc::kill(libc::getpid(), libc::SIGTERM);
+            }
+            ctx.sleep(ms(100))
+        })
+        .unwrap();
     serve(&gs);
 }
 
@@ -87,13 +91,15 @@ fn r7_2_second_signal_keeps_the_reserves() {
 
 fn reserved() {
     let gs = install(grace(6000)).unwrap();
-    gs.hook("flush", "slow").run(|ctx| {
-        say("flushing");
-        if ctx.wait_cancelled(ms(1000)) {
-            say("cancelled");
-        }
-        Ok(())
-    }).unwrap();
+    gs.hook("flush", "slow")
+        .run(|ctx| {
+            say("flushing");
+            if ctx.wait_cancelled(ms(1000)) {
+                say("cancelled");
+            }
+            Ok(())
+        })
+        .unwrap();
     hanging(&gs, "final", "final");
     serve(&gs);
 }

@@ -29,7 +29,12 @@ fn rich() {
     hanging(&gs, "drain", "hangs");
     saying(&gs, "flush", "fine");
     let inner = gs.clone();
-    gs.hook("flush", "stops").run(move |_| { inner.stop("again", None).unwrap(); Ok(()) }).unwrap();
+    gs.hook("flush", "stops")
+        .run(move |_| {
+            inner.stop("again", None).unwrap();
+            Ok(())
+        })
+        .unwrap();
     gs.hook("final", "cmd").exec(graceshut::ExecSpec { argv: vec!["/bin/false".into()], ..Default::default() }).unwrap();
     serve(&gs);
 }
@@ -126,17 +131,20 @@ fn r11_1_a_real_report_fits_the_schema() {
         let written = keys_in_order(&text);
         let mut at = 0;
         for key in &top {
-            at += written[at..].iter().position(|k| k == key).unwrap_or_else(|| panic!("{key} is out of order: {written:?}")) + 1;
+            at +=
+                written[at..].iter().position(|k| k == key).unwrap_or_else(|| panic!("{key} is out of order: {written:?}")) + 1;
         }
         for (def, first) in [("hook", "name"), ("phase", "name")] {
-            let wanted: Vec<&str> = schema["$defs"][def]["required"].as_array().unwrap().iter().map(|k| k.as_str().unwrap()).collect();
+            let wanted: Vec<&str> =
+                schema["$defs"][def]["required"].as_array().unwrap().iter().map(|k| k.as_str().unwrap()).collect();
             assert_eq!(wanted[0], first);
             assert!(written.windows(wanted.len()).any(|w| w == wanted), "{def}: {wanted:?} in {written:?}");
         }
         if child == "rich" {
             let names: Vec<_> = end.report()["phases"].as_array().unwrap().iter().map(|p| p["name"].clone()).collect();
             assert_eq!(names, ["announce", "drain", "flush", "close", "final"]);
-            let drain: Vec<_> = end.report()["phases"][1]["hooks"].as_array().unwrap().iter().map(|h| h["name"].clone()).collect();
+            let drain: Vec<_> =
+                end.report()["phases"][1]["hooks"].as_array().unwrap().iter().map(|h| h["name"].clone()).collect();
             assert_eq!(drain, ["inflight", "panics", "fails", "hangs"], "registration order");
             // The check can fail.
             let mut wrong = end.report();
@@ -171,8 +179,10 @@ fn r11_1_path_with_pid_and_descriptor_and_json_on_stderr() {
     let (mut read, write) = std::io::pipe().unwrap();
     let fd = write.as_raw_fd();
     let at_seven = move || {
-        // Not close-on-exec, unlike `fd`.
-        if unsafe { libc::dup2(fd, 7) } == 7 { Ok(()) } else { Err(std::io::Error::last_os_error()) }
+        unsafe { libc::dup2(fd, 7) };
+        // Also when `fd` happens to be 7.
+        unsafe { libc::fcntl(7, libc::F_SETFD, 0) };
+        Ok(())
     };
     terminated(Kid::new("plain").env("GRACESHUT_REPORT", "fd:7").before(at_seven)).code(1);
     drop(write);

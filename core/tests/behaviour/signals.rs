@@ -1,7 +1,7 @@
 //! Spec 3.4 to 3.6, 3.8: what signals do, and who handles them.
 
-use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
 
 use graceshut::{Action, SignalRule};
 
@@ -24,7 +24,11 @@ crate::suite!("signals",
 fn reloading() {
     let gs = install(grace(2000)).unwrap();
     if arg("GS_RELOAD") == "yes" {
-        gs.on_reload("conf", || { say("reloaded"); Ok(()) }).unwrap();
+        gs.on_reload("conf", || {
+            say("reloaded");
+            Ok(())
+        })
+        .unwrap();
     }
     saying(&gs, "flush", "flushed");
     serve(&gs);
@@ -111,7 +115,12 @@ extern "C" fn stranger(_: i32) {
 
 fn replaced() {
     let gs = install(grace(2000)).unwrap();
-    gs.on_event(|e| if e.event == "handler" { say(&format!("{:?} {:?}", e.outcome, e.message)) }).unwrap();
+    gs.on_event(|e| {
+        if e.event == "handler" {
+            say(&format!("{:?} {:?}", e.outcome, e.message))
+        }
+    })
+    .unwrap();
     unsafe {
         let mut act: libc::sigaction = std::mem::zeroed();
         act.sa_sigaction = stranger as extern "C" fn(i32) as usize;
@@ -147,7 +156,8 @@ fn coalescing() {
             (0..5).for_each(|_| asks.reload().unwrap());
         }
         Ok(())
-    }).unwrap();
+    })
+    .unwrap();
     let (at_end, stops) = (Arc::clone(&runs), gs.clone());
     gs.on_reload("second", move || {
         if at_end.load(SeqCst) == 2 {
@@ -156,19 +166,23 @@ fn coalescing() {
             stops.stop("wins", None).unwrap();
         }
         Ok(())
-    }).unwrap();
+    })
+    .unwrap();
     let last = Arc::clone(&runs);
     gs.on_reload("third", move || {
         if last.load(SeqCst) > 1 {
             say("too much");
         }
         Ok(())
-    }).unwrap();
-    gs.hook("final", "f").run(move |ctx| {
-        ctx.sleep(ms(100))?;
-        say(&format!("runs {}", runs.load(SeqCst)));
-        Ok(())
-    }).unwrap();
+    })
+    .unwrap();
+    gs.hook("final", "f")
+        .run(move |ctx| {
+            ctx.sleep(ms(100))?;
+            say(&format!("runs {}", runs.load(SeqCst)));
+            Ok(())
+        })
+        .unwrap();
     ready();
     gs.reload().unwrap();
     std::process::exit(gs.wait(None).unwrap().exit.code)
@@ -180,10 +194,19 @@ fn r3_6_reloads_coalesce_and_a_stop_wins() {
 
 fn failing_reload() {
     let gs = install(grace(2000)).unwrap();
-    gs.on_event(|e| if e.event == "reload" { say(&format!("{:?} {:?} {:?}", e.hook, e.outcome, e.message)) }).unwrap();
+    gs.on_event(|e| {
+        if e.event == "reload" {
+            say(&format!("{:?} {:?} {:?}", e.hook, e.outcome, e.message))
+        }
+    })
+    .unwrap();
     gs.on_reload("a", || Err(graceshut::HookError::failed("bad file"))).unwrap();
     gs.on_reload("b", || panic!("reload panic")).unwrap();
-    gs.on_reload("c", || { say("c ran"); Ok(()) }).unwrap();
+    gs.on_reload("c", || {
+        say("c ran");
+        Ok(())
+    })
+    .unwrap();
     serve(&gs);
 }
 
@@ -210,7 +233,8 @@ fn r3_8_threads_block_what_they_do_not_serve() {
     let mut seen = Vec::new();
     for task in std::fs::read_dir(format!("/proc/{}/task", kid.pid())).unwrap().flatten() {
         let tid: i32 = task.file_name().to_str().unwrap().parse().unwrap();
-        // A thread that was just made still has its maker's mask.
+        // A thread that was just made still has its maker's name and mask.
+        until("the thread's own name", || tid == kid.pid() || status_field(tid, "Name").starts_with("gs-"));
         until("the thread's own mask", || {
             let name = status_field(tid, "Name");
             !name.starts_with("gs-") || name == "gs-hook" || has_bit(&status_field(tid, "SigBlk"), libc::SIGPIPE)
@@ -218,7 +242,9 @@ fn r3_8_threads_block_what_they_do_not_serve() {
         let (name, mask) = (status_field(tid, "Name"), status_field(tid, "SigBlk"));
         let blocks = |s| has_bit(&mask, s);
         match name.as_str() {
-            "gs-engine" => assert!(!blocks(libc::SIGTERM) && !blocks(libc::SIGINT) && blocks(libc::SIGPIPE) && blocks(libc::SIGUSR1)),
+            "gs-engine" => {
+                assert!(!blocks(libc::SIGTERM) && !blocks(libc::SIGINT) && blocks(libc::SIGPIPE) && blocks(libc::SIGUSR1))
+            }
             "gs-watchdog" | "gs-report" => assert!(blocks(libc::SIGTERM) && blocks(libc::SIGPIPE) && blocks(libc::SIGUSR1)),
             "gs-hook" => assert_eq!(u64::from_str_radix(&mask, 16).unwrap(), 0),
             _ => {}

@@ -26,19 +26,29 @@ fn serving() {
     let gs = install(grace(4000)).unwrap();
     let work = gs.inflight();
     let (early, part) = (work.enter().unwrap(), work);
-    gs.hook("announce", "a").run(move |_| { assert!(part.enter().is_some() && part.page().word() == 1); Ok(()) }).unwrap();
-    gs.hook("drain", "d").run(move |_| {
-        assert!(part.enter().is_none() && part.page().word() == 2);
-        drop((early.enter(), early));
-        Ok(())
-    }).unwrap();
+    gs.hook("announce", "a")
+        .run(move |_| {
+            assert!(part.enter().is_some() && part.page().word() == 1);
+            Ok(())
+        })
+        .unwrap();
+    gs.hook("drain", "d")
+        .run(move |_| {
+            assert!(part.enter().is_none() && part.page().word() == 2);
+            drop((early.enter(), early));
+            Ok(())
+        })
+        .unwrap();
     serve(&gs);
 }
 
 fn r9_1_enter_is_refused_from_drain_on() {
     let report = terminated("serving").code(0).report();
     assert_eq!((outcome(&report, "a"), outcome(&report, "d")), ("ok", "ok"));
-    assert_eq!((report["in_flight"]["at_drain_start"].as_u64(), report["in_flight"]["at_drain_end"].as_u64()), (Some(1), Some(0)));
+    assert_eq!(
+        (report["in_flight"]["at_drain_start"].as_u64(), report["in_flight"]["at_drain_end"].as_u64()),
+        (Some(1), Some(0))
+    );
 }
 
 fn finishing() {
@@ -70,36 +80,48 @@ fn r9_3_what_is_left_is_counted() {
     let end = terminated("left_over").code(1).said("flushed");
     let report = end.report();
     assert_eq!(outcome(&report, "inflight"), "abandoned");
-    assert_eq!((report["in_flight"]["at_drain_start"].as_u64(), report["in_flight"]["at_drain_end"].as_u64()), (Some(2), Some(2)));
+    assert_eq!(
+        (report["in_flight"]["at_drain_start"].as_u64(), report["in_flight"]["at_drain_end"].as_u64()),
+        (Some(2), Some(2))
+    );
 }
 
 fn storm() {
     let gs = install(grace(6000)).unwrap();
     static OPEN: AtomicU64 = AtomicU64::new(0);
     static AFTER: AtomicBool = AtomicBool::new(false);
-    let threads: Vec<_> = (0..4).map(|_| {
-        let work = gs.inflight();
-        std::thread::spawn(move || {
-            while let Some(guard) = work.enter() {
-                OPEN.fetch_add(1, SeqCst);
-                assert!(!AFTER.load(SeqCst), "work began after the drain was over");
-                let part = guard.enter();
-                // Left on another thread now and then.
-                if OPEN.load(SeqCst) % 1024 == 0 {
-                    std::thread::spawn(move || { OPEN.fetch_sub(1, SeqCst); drop((part, guard)) }).join().unwrap();
-                } else {
-                    OPEN.fetch_sub(1, SeqCst);
-                    drop((part, guard));
+    let threads: Vec<_> = (0..4)
+        .map(|_| {
+            let work = gs.inflight();
+            std::thread::spawn(move || {
+                while let Some(guard) = work.enter() {
+                    OPEN.fetch_add(1, SeqCst);
+                    assert!(!AFTER.load(SeqCst), "work began after the drain was over");
+                    let part = guard.enter();
+                    // Left on another thread now and then.
+                    if OPEN.load(SeqCst).is_multiple_of(1024) {
+                        std::thread::spawn(move || {
+                            OPEN.fetch_sub(1, SeqCst);
+                            drop((part, guard))
+                        })
+                        .join()
+                        .unwrap();
+                    } else {
+                        OPEN.fetch_sub(1, SeqCst);
+                        drop((part, guard));
+                    }
                 }
-            }
+            })
         })
-    }).collect();
-    gs.hook("flush", "f").run(move |_| {
-        AFTER.store(true, SeqCst);
-        assert_eq!(OPEN.load(SeqCst), 0, "drain ended before the work");
-        threads.into_iter().for_each(|t| t.join().unwrap());
-        Ok(())
-    }).unwrap();
+        .collect();
+    gs.hook("flush", "f")
+        .run(move |_| {
+            AFTER.store(true, SeqCst);
+            assert_eq!(OPEN.load(SeqCst), 0, "drain ended before the work");
+            threads.into_iter().for_each(|t| t.join().unwrap());
+            Ok(())
+        })
+        .unwrap();
     serve(&gs);
 }
 
@@ -120,7 +142,13 @@ fn groups() {
     let guard = jobs.enter().unwrap();
     let _never = InFlight::group("other").unwrap().enter().unwrap();
     gs.hook("drain", "jobs").inflight("jobs").unwrap();
-    gs.hook("drain", "ends").run(move |ctx| { ctx.sleep(ms(100))?; drop(guard); Ok(()) }).unwrap();
+    gs.hook("drain", "ends")
+        .run(move |ctx| {
+            ctx.sleep(ms(100))?;
+            drop(guard);
+            Ok(())
+        })
+        .unwrap();
     serve(&gs);
 }
 
