@@ -52,7 +52,8 @@ fn main() -> ExitCode {
     }
     print!("{}", stats::table(&rows));
     let load = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
-    let all = json!({ "rows": rows, "load": load.trim(), "cores": std::thread::available_parallelism().map_or(0, usize::from) });
+    let all =
+        json!({ "rows": rows, "load": load.trim(), "cores": std::thread::available_parallelism().map_or(0, usize::from) });
     if let Some(out) = tools.get("out")
         && let Err(e) = std::fs::write(out, format!("{all:#}\n"))
     {

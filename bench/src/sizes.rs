@@ -54,7 +54,8 @@ fn import_row(tools: &Tools, language: &str) -> Row {
     let measure = || -> Result<Vec<f64>> {
         (0..ROUNDS)
             .map(|_| {
-                let mut command = crate::hosts::script(tools, language, "load").ok_or_else(|| Error::other(format!("no {language} was given")))?;
+                let mut command = crate::hosts::script(tools, language, "load")
+                    .ok_or_else(|| Error::other(format!("no {language} was given")))?;
                 Running::start(&mut command)?.until("ms")?.parse().map_err(Error::other)
             })
             .collect()

@@ -20,9 +20,7 @@ impl At {
         let mut ts = libc::timespec { tv_sec: 0, tv_nsec: 0 };
         // SAFETY: `ts` is a valid, writable timespec; clock_gettime has no other precondition.
         unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &mut ts) };
-        At((ts.tv_sec as u64)
-            .saturating_mul(1_000_000_000)
-            .saturating_add(ts.tv_nsec as u64))
+        At((ts.tv_sec as u64).saturating_mul(1_000_000_000).saturating_add(ts.tv_nsec as u64))
     }
 
     /// This point and `d` more; stays [`At::NEVER`] when it is that already or would overflow.
@@ -34,11 +32,7 @@ impl At {
     /// This point less `d`, not before the clock's zero; [`At::NEVER`] stays what it is.
     #[must_use]
     pub fn minus(self, d: Duration) -> At {
-        if self == At::NEVER {
-            self
-        } else {
-            At(self.0.saturating_sub(nanos(d)))
-        }
+        if self == At::NEVER { self } else { At(self.0.saturating_sub(nanos(d))) }
     }
 
     /// Time from `earlier` to here, zero if that lies later.
@@ -56,10 +50,7 @@ impl At {
     /// The same point as the kernel wants it.
     #[must_use]
     pub fn timespec(self) -> libc::timespec {
-        libc::timespec {
-            tv_sec: (self.0 / 1_000_000_000) as libc::time_t,
-            tv_nsec: (self.0 % 1_000_000_000) as libc::c_long,
-        }
+        libc::timespec { tv_sec: (self.0 / 1_000_000_000) as libc::time_t, tv_nsec: (self.0 % 1_000_000_000) as libc::c_long }
     }
 }
 
@@ -72,11 +63,7 @@ impl Sub for At {
 
 impl fmt::Debug for At {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.is_never() {
-            f.write_str("never")
-        } else {
-            write!(f, "{:?}", Duration::from_nanos(self.0))
-        }
+        if self.is_never() { f.write_str("never") } else { write!(f, "{:?}", Duration::from_nanos(self.0)) }
     }
 }
 

@@ -115,10 +115,7 @@ impl Error {
     /// Makes an error; `message` names the culprit and the next step.
     #[must_use]
     pub fn new(kind: ErrorKind, message: impl Into<String>) -> Error {
-        Error {
-            kind,
-            message: message.into(),
-        }
+        Error { kind, message: message.into() }
     }
 
     /// An operating-system error: what was tried, and the system's own words.

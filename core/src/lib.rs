@@ -42,7 +42,8 @@ pub mod signal;
 pub mod wake;
 
 pub use config::{
-    Action, AnnounceDelay, DeclKind, ExecSpec, Exit, HookDecl, HttpSpec, NormalGrace, Options, Repeat, ReportTo, SignalRule, SignalSpec,
+    Action, AnnounceDelay, DeclKind, ExecSpec, Exit, HookDecl, HttpSpec, NormalGrace, Options, Repeat, ReportTo, SignalRule,
+    SignalSpec,
 };
 pub use engine::{ExitPlan, HookOutcome, Reason, ReasonKind, Removal, ShutdownOutcome};
 pub use error::{Error, ErrorKind};

@@ -29,12 +29,7 @@ impl Wake {
         self.word.fetch_add(1, Ordering::SeqCst);
         // SAFETY: the address is that of a live, aligned u32; FUTEX_WAKE reads no other memory.
         unsafe {
-            libc::syscall(
-                libc::SYS_futex,
-                self.word.as_ptr(),
-                libc::FUTEX_WAKE | libc::FUTEX_PRIVATE_FLAG,
-                i32::MAX,
-            );
+            libc::syscall(libc::SYS_futex, self.word.as_ptr(), libc::FUTEX_WAKE | libc::FUTEX_PRIVATE_FLAG, i32::MAX);
         }
     }
 

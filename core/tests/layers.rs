@@ -40,10 +40,12 @@ fn package_name(manifest: &toml::Table) -> String {
 #[test]
 fn crates_know_only_what_lies_below_them() {
     let workspace = manifest(".");
-    let members: Vec<&str> = workspace["workspace"]["members"].as_array().unwrap().iter().map(|m| m.as_str().unwrap()).collect();
+    let members: Vec<&str> =
+        workspace["workspace"]["members"].as_array().unwrap().iter().map(|m| m.as_str().unwrap()).collect();
     let own: Vec<String> = members.iter().map(|m| package_name(&manifest(m))).collect();
     for member in members {
-        let (_, allowed) = CRATES.iter().find(|(c, _)| *c == member).unwrap_or_else(|| panic!("say in this test what {member} may know"));
+        let (_, allowed) =
+            CRATES.iter().find(|(c, _)| *c == member).unwrap_or_else(|| panic!("say in this test what {member} may know"));
         let wrong = wrong_crate_edges(&manifest(member), &own, allowed);
         assert!(wrong.is_empty(), "{member} must not depend on {wrong:?}");
     }
@@ -89,7 +91,9 @@ fn rooms_named(text: &str) -> Vec<String> {
         for part in line.split("crate::").skip(1) {
             let list = part.strip_prefix('{').map_or(part, |inner| inner.split('}').next().unwrap_or(inner));
             let names = if part.starts_with('{') { list.split(',').collect() } else { vec![list] };
-            found.extend(names.iter().map(|n| n.trim().chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect::<String>()));
+            found.extend(
+                names.iter().map(|n| n.trim().chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect::<String>()),
+            );
         }
     }
     found.retain(|n| ROOMS.iter().any(|(room, _)| room == n));
@@ -123,5 +127,8 @@ fn rooms_of_core_know_only_what_they_may() {
 fn the_checks_can_fail() {
     let manifest: toml::Table = "[dependencies]\ngraceshut-c = \"1\"\nserde = \"1\"".parse().unwrap();
     assert_eq!(wrong_crate_edges(&manifest, &["graceshut-c".to_owned()], &["graceshut"]), ["graceshut-c"]);
-    assert_eq!(rooms_named("use crate::{runtime::Shared, plan};\n// crate::signal\nlet x = crate::engine::Engine;"), ["runtime", "plan", "engine"]);
+    assert_eq!(
+        rooms_named("use crate::{runtime::Shared, plan};\n// crate::signal\nlet x = crate::engine::Engine;"),
+        ["runtime", "plan", "engine"]
+    );
 }

@@ -378,7 +378,6 @@ fn a_copy_is_its_own() {
 
 /// The whole release build (fat LTO, stripped, garbage-collected sections) of a program and a library. Slow.
 #[test]
-#[ignore = "builds the crate twice in release mode, about a minute"]
 fn the_note_survives_a_release_build() {
     let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join("release-copy");
     std::fs::create_dir_all(dir.join("src")).unwrap();

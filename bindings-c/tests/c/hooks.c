@@ -71,10 +71,10 @@ static int with_callback(graceshut_ctx *ctx, void *data)
 
 static int cancelled(void)
 {
-    graceshut_t *gs = install_json("{\"grace\": \"2s\"}");
+    graceshut_t *gs = install_json("{\"grace\": \"5s\"}");
     graceshut_hook_options o = GRACESHUT_HOOK_OPTIONS_INIT;
     static char word[] = "heard";
-    o.timeout_us = 300000;
+    o.timeout_us = 1500000; /* 300 ms from the soft deadline to the hard one: enough under valgrind too */
     OK(graceshut_hook(gs, "flush", "gives up", with_callback, word, NULL, &o, NULL));
     OK(graceshut_hook(gs, "flush", "late", finishes_late, NULL, NULL, &o, NULL));
     hook(gs, "close", "after", named);

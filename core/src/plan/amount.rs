@@ -51,6 +51,15 @@ impl Amount {
         self.at_most.map_or(share, |most| share.min(most))
     }
 
+    /// The duration as it was asked for: a fixed one is not cut to `b`, so that a check can tell that it does not fit.
+    #[must_use]
+    pub fn stated(&self, b: Duration) -> Duration {
+        match (self.share, self.at_most) {
+            (None, Some(fixed)) => fixed,
+            _ => self.resolve(Some(b)),
+        }
+    }
+
     /// True for `rest`.
     #[must_use]
     pub fn is_rest(&self) -> bool {

@@ -227,7 +227,7 @@ impl Plan {
         let mut sum = Duration::ZERO;
         let mut terms = Vec::new();
         for p in self.phases.iter().filter(|p| p.reserve_explicit) {
-            let (reserve, cap) = (p.reserve.resolve(Some(b)), p.cap.resolve(Some(b)));
+            let (reserve, cap) = (p.reserve.stated(b), p.cap.stated(b));
             if reserve > cap && !p.cap.is_rest() {
                 return Err(bad(format!(
                     "phase \"{}\": its reserve {} is above its cap {}",
@@ -286,4 +286,21 @@ fn apply(spec: &mut PhaseSpec, patch: &PhasePatch) -> Result<(), Error> {
 
 fn bad(message: String) -> Error {
     Error::new(ErrorKind::BadPlan, message)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn one_reserve_above_the_whole_budget_does_not_fit() {
+        let s = Duration::from_secs;
+        let patch = PhasePatch { reserve: Some(Amount::fixed(s(20))), ..PhasePatch::default() };
+        let plan = Plan::build(&[("flush".to_owned(), patch)]).unwrap();
+        let error = plan.check(s(9)).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::PlanDoesNotFit);
+        assert!(error.message().contains("flush 20s = 20s, but the budget"), "{error}");
+        plan.check(s(20)).unwrap();
+    }
 }

@@ -71,10 +71,16 @@ pub(crate) fn is_inside_hook() -> bool {
     inside().is_some_and(|context| context.inner.shared.pid == process::raw::pid())
 }
 
+/// How many threads may call `exit` in the same instant: libc takes a handler off its list before calling it, and a thread that
+/// finds none runs the finalisers, past `last_act`, while the owner still waits for the phases.
+const AT_ONCE: usize = 8;
+
 /// Registers `at_exit`, once per process image (a forked child inherits it).
 pub(super) fn register() {
     if REGISTERED_IN.swap(process::raw::pid(), SeqCst) == 0 {
-        put_in_front();
+        for _ in 0..AT_ONCE {
+            put_in_front();
+        }
     } else {
         OWNER.store(0, SeqCst);
         PASSED.store(false, SeqCst);

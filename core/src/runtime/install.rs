@@ -10,7 +10,7 @@ use super::leave::Door;
 use super::reload::Reload;
 use super::watchdog::Watchdog;
 use super::workers::{Workers, join_all_but};
-use super::{Core, Runtime, Shared, State, exit, reporter};
+use super::{Core, Runtime, Shared, State, exit, join, reporter};
 use crate::clock::At;
 use crate::config::{self, Action, Config, Exit, Options, Sources};
 use crate::engine::{Engine, ExitRules, Settings};
@@ -137,8 +137,9 @@ impl Installer {
             inflight::forget_all();
         }
         let shared = Shared::new(config, self.host);
+        join::lead()?;
         // A signal from here on is kept by the words and found by the engine's first look (spec 2.5).
-        shared.arm()?;
+        shared.arm().inspect_err(|_| join::resign())?;
         // The plan's own hooks come before the engine's thread, which may find a signal at once: no phase is over yet.
         match shared.register_own_hooks().and_then(|()| shared.start_threads()) {
             Ok(()) => {
@@ -300,6 +301,7 @@ impl Shared {
         self.reload.forget_hooks();
         self.events.forget_subscribers();
         inflight::set_word(inflight::RUNNING);
+        join::resign();
         disarmed
     }
 }

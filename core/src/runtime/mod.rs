@@ -15,6 +15,7 @@ mod dispatch;
 mod events;
 mod exit;
 mod install;
+mod join;
 mod leave;
 mod reload;
 mod reporter;

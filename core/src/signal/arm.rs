@@ -213,13 +213,9 @@ fn ours_over(previous: &Disposition) -> Disposition {
     } else {
         flags |= libc::SA_RESTART as u64;
     }
-    // The mask the previous handler would have run under; nothing when there is none.
-    Disposition {
-        handler: handler::address(),
-        flags,
-        restorer: 0,
-        mask: if previous.is_function() { previous.mask } else { 0 },
-    }
+    // Everything is blocked while it runs: TERM, INT and HUP arriving together would nest their frames, and two of them
+    // overflow the 8 KiB alternate stack that Rust gives its threads (a frame holds the AVX-512 state).
+    Disposition { handler: handler::address(), flags, restorer: 0, mask: mask::everything() }
 }
 
 /// A11: another copy's handler is never a previous; what it saved is.

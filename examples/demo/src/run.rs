@@ -42,7 +42,19 @@ pub fn run(args: &Args, language: &str, command: &str) -> Result<LanguageResult,
     let file = folder.join(format!("{language}.json"));
     let url = |path: &str| format!("http://127.0.0.1:{port}/{path}");
     let status = Command::new(&args.graceshut)
-        .args(["verify", "--connections", "16", "--after", "2s", "--grace", "10s", "--ready", &url("readyz"), "--load", &url("work")])
+        .args([
+            "verify",
+            "--connections",
+            "16",
+            "--after",
+            "2s",
+            "--grace",
+            "10s",
+            "--ready",
+            &url("readyz"),
+            "--load",
+            &url("work"),
+        ])
         .arg("--json")
         .arg(&file)
         .arg("--")
@@ -57,8 +69,7 @@ pub fn run(args: &Args, language: &str, command: &str) -> Result<LanguageResult,
 
 /// Writes everything to one file.
 pub fn write(path: &str, results: &[LanguageResult], failures: &[String]) -> std::io::Result<()> {
-    let services: serde_json::Map<String, Value> =
-        results.iter().map(|r| (r.language.clone(), r.verdict.clone())).collect();
+    let services: serde_json::Map<String, Value> = results.iter().map(|r| (r.language.clone(), r.verdict.clone())).collect();
     let all = json!({ "services": services, "failures": failures, "passed": failures.is_empty() });
     std::fs::write(path, format!("{all:#}\n"))
 }

@@ -47,7 +47,10 @@ pub fn side_by_side(results: &[LanguageResult]) -> String {
         for hook in hooks(&phase) {
             let cell = |r: &LanguageResult| {
                 let found = hooks(&same(r)).into_iter().find(|h| name(h) == name(&hook));
-                found.map_or_else(|| "missing".to_owned(), |h| format!("{} {}", h["outcome"].as_str().unwrap_or("?"), ms(&h["used_us"])))
+                found.map_or_else(
+                    || "missing".to_owned(),
+                    |h| format!("{} {}", h["outcome"].as_str().unwrap_or("?"), ms(&h["used_us"])),
+                )
             };
             rows.push(Row { label: format!("  {}", name(&hook)), cells: results.iter().map(cell).collect() });
         }
