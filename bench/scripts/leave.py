@@ -1,4 +1,5 @@
 """Prints the wall time at its last act, then leaves: `leave.py graceshut | bare`."""
+import logging  # as a service has: what it adds to the interpreter's end is the same for both  # noqa: F401
 import os
 import signal
 import sys

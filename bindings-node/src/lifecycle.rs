@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use graceshut::config::NumberUnit;
 use graceshut::inflight::DRAINING;
-use graceshut::{ErrorKind, InFlight, Installer, State};
+use graceshut::{ErrorKind, InFlight, Installer};
 use napi::Env;
 use napi::bindgen_prelude::Function;
 use napi_derive::napi;
@@ -20,8 +20,6 @@ const REPORT_LIMIT: Duration = Duration::from_secs(5);
 /// How often the exiting thread looks whether drain has begun.
 const LOOK_EVERY: Duration = Duration::from_millis(1);
 
-/// How long an ending host waits for a signal that is on its way to the engine.
-const SIGNAL_LIMIT: Duration = Duration::from_millis(20);
 
 /// The environment's cleanup hook is registered.
 static WATCHED: AtomicBool = AtomicBool::new(false);
@@ -123,14 +121,6 @@ pub fn stop(reason: String, grace: String) -> Result<()> {
 #[napi(catch_unwind)]
 pub fn host_end(error: Option<String>, code: i32) -> Result<()> {
     let runtime = living()?;
-    // A listener that calls process.exit runs in the same instant as the engine's thread learns of the signal: the signal came
-    // first and is the reason. One that is not mapped to stop costs the limit.
-    if graceshut::signal::pending() {
-        let limit = std::time::Instant::now() + SIGNAL_LIMIT;
-        while runtime.state() == State::Armed && std::time::Instant::now() < limit {
-            std::thread::sleep(Duration::from_micros(100));
-        }
-    }
     runtime.host_end(error.as_deref(), code).map_err(|e| thrown(&e))
 }
 

@@ -20,6 +20,8 @@ use crate::signal::{self, Chain, Disarmed};
 
 /// The least grace there is (spec 5.3).
 const LEAST_GRACE: Duration = Duration::from_millis(200);
+/// How long a host that ends waits for the engine to look at a signal that came before.
+const SIGNAL_LIMIT: Duration = Duration::from_millis(20);
 const MOST_GRACE: Duration = Duration::from_secs(366 * 86_400);
 
 /// A handle to the one runtime of this process. Cheap to clone; any thread.
@@ -325,9 +327,25 @@ impl Shared {
     }
 
     pub(super) fn trigger(&self, reason: Reason, grace: Option<Duration>, host_code: Option<i32>) {
+        if matches!(reason.kind, ReasonKind::HostEnd | ReasonKind::Uncaught) {
+            self.let_a_signal_be_first();
+        }
         self.reload.stop_wins();
         self.engine_event(Event::Trigger { reason, at: At::now(), grace, host_code });
         self.wake_engine();
+    }
+
+    /// A program that ends because of a signal (its own listener calls exit) does so in the same instant as the engine's
+    /// thread learns of it: the signal came first and is the reason (spec 2.2). One that is not mapped to stop costs the limit.
+    fn let_a_signal_be_first(&self) {
+        if !signal::pending() {
+            return;
+        }
+        let limit = At::now().plus(SIGNAL_LIMIT);
+        while self.state() == State::Armed && At::now() < limit {
+            self.wake_engine();
+            std::thread::sleep(Duration::from_micros(100));
+        }
     }
 
     fn subscribe(self: &Arc<Self>, f: Subscriber) -> Result<(), Error> {
