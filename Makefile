@@ -30,7 +30,7 @@ HAVE_CC := $(call have,cc)
 # --- artifacts -------------------------------------------------------------
 
 cli:
-	cargo build --release --locked -p graceshut-cli -p graceshut-demo -p graceshut-bench
+	cargo build --release --locked -p graceshut-cli -p graceshut-demo
 
 # Header, .so, .a, .pc and CMake files, staged as `make install` would put them.
 c-library:
@@ -87,25 +87,26 @@ lint:
 	cargo clippy -q --workspace --all-targets --locked -- -D warnings
 
 test-rust:
-	cargo test --workspace --locked
+	cargo test --workspace --locked --exclude graceshut-c
 
 test-c:
-	$(MAKE) -C bindings-c check
+	cargo test --locked -p graceshut-c
 
 test-python: wheel
 	$(PY) -m pytest -q bindings-python/tests
 
 test-node: npm
-	cd bindings-node && node --test test/
+	cd bindings-node && npm ci --silent --no-audit --no-fund && npm test
 
 # --- bench -----------------------------------------------------------------
 
-bench: cli $(if $(HAVE_CC),c-library) $(if $(HAVE_PYTHON),wheel) $(if $(HAVE_NODE),npm)
+bench: $(if $(HAVE_CC),c-library) $(if $(HAVE_PYTHON),wheel) $(if $(HAVE_NODE),npm)
 	mkdir -p $(T)/bench
 	$(if $(HAVE_CC),for p in leave hang; do cc -O2 -o $(T)/bench/$$p bench/scripts/$$p.c -I$(STAGE)/include -L$(STAGE)/lib -lgraceshut -Wl$(comma)-rpath$(comma)$(CURDIR)/$(STAGE)/lib; done)
-	cargo build --release --locked -p graceshut-c --features tls --target-dir $(T)/tls
+	cargo build --profile peers --locked -p graceshut-bench
+	cargo build --release --locked -p graceshut-c --lib --features tls --target-dir $(T)/tls
 	$(if $(HAVE_NODE),cp bench/scripts/*.mjs $(NODEDIR)/)
-	$(T)/release/graceshut-bench --out $(T)/bench/results.json --library $(STAGE)/lib/libgraceshut.so \
+	$(T)/peers/graceshut-bench --out $(T)/bench/results.json --library $(STAGE)/lib/libgraceshut.so \
 		--library-tls $(T)/tls/release/libgraceshut_c.so \
 		$(if $(HAVE_CC),--c-folder $(T)/bench) \
 		$(if $(HAVE_PYTHON),--python $(PY) --wheel $(T)/wheels/graceshut-*.whl) \

@@ -20,7 +20,6 @@ const REPORT_LIMIT: Duration = Duration::from_secs(5);
 /// How often the exiting thread looks whether drain has begun.
 const LOOK_EVERY: Duration = Duration::from_millis(1);
 
-
 /// The environment's cleanup hook is registered.
 static WATCHED: AtomicBool = AtomicBool::new(false);
 

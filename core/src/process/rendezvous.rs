@@ -330,7 +330,7 @@ fn scan() -> Vec<Copy> {
         // Our own note was stripped: we can find others, they cannot find us.
         copies.push(Copy::of(&OWN, "this copy".to_owned()));
     }
-    copies.sort_by_key(|c| c.header as usize);
+    copies.sort_unstable_by_key(|c| c.header as usize);
     copies
 }
 
