@@ -36,7 +36,10 @@ pub fn tests() -> Vec<Test> {
             e.code(0).said(&["hook flush/child's", "ready", "hook flush/parent's"]);
             assert_eq!(e.lines.iter().filter(|l| l.contains("parent's")).count(), 1, "{e:#?}");
         })
-        .everywhere(),
+        .everywhere()
+        // gcc 12's AddressSanitizer does not look after its own allocator's locks at fork: the child of a program with
+        // threads may wait for ever inside libasan (seen 1 in 64 runs under load, with the lock in gdb).
+        .never(How::Asan),
         Test::new("drain_waits_for_threads", |k| {
             let e = start(k, "inflight", "threads").ready().pause(50).kill(SIGTERM).end();
             e.code(0).outcome("clean").said(&["accepted some"]).hook_was("inflight", "ok").within(200);
