@@ -62,6 +62,14 @@ pub fn tests() -> Vec<Test> {
             let e = start_with(k, "loaded", &[library.to_str().unwrap()], &[]).ready().kill(SIGTERM).end();
             e.code(0).said(&["hook ran"]);
         }),
+        Test::new("a_second_copy_is_refused_by_name", |k| {
+            let copy = k.folder.join("libcopy.so");
+            fs::copy(k.folder.join("libgraceshut.so.0"), &copy).unwrap();
+            let e = start_with(k, "second", &[copy.to_str().unwrap()], &[]).ready().kill(SIGTERM).end();
+            e.code(0).said(&["hook ran"]);
+            let words = e.lines.iter().find(|l| l.contains("already installed")).unwrap();
+            assert!(words.contains("libgraceshut"), "the first copy's file is named: {words}");
+        }),
         Test::new("cpp_wrapper", |k| {
             let e = start(k, "raii", "checks").end();
             e.code(0).said(&["ok"]);
