@@ -21,6 +21,7 @@ pub fn run(mode: &str) -> Result<(), Any> {
         "signal-hook" => signal_hook_signal(),
         "many-hooks" => many_hooks(),
         "memory" => memory(),
+        "back" => signal_back(),
         _ => Err(format!("no such mode: {mode}").into()),
     }
 }
@@ -97,6 +98,27 @@ fn channel_jobs() -> Result<f64, Any> {
         told.recv_timeout(Duration::from_secs(10))?;
     }
     Ok(begin.elapsed().as_secs_f64() * 1e6 / f64::from(HOOKS))
+}
+
+/// Rounds of `back`.
+pub const BACK_ROUNDS: usize = 40;
+
+/// Sends USR1 to the parent as a `signal` hook does (by pidfd), and says when it began to.
+fn signal_back() -> Result<(), Any> {
+    // SAFETY: getppid takes nothing and cannot fail.
+    let parent = unsafe { libc::getppid() };
+    for _ in 0..BACK_ROUNDS {
+        std::thread::sleep(Duration::from_millis(5));
+        let begin = crate::process::wall_us();
+        // SAFETY: pidfd_open takes two integers.
+        let fd = unsafe { libc::syscall(libc::SYS_pidfd_open, parent, 0) };
+        // SAFETY: pidfd_send_signal reads no memory when its third argument is null.
+        unsafe { libc::syscall(libc::SYS_pidfd_send_signal, fd, libc::SIGUSR1, std::ptr::null::<libc::siginfo_t>(), 0) };
+        // SAFETY: the descriptor is ours and not used again.
+        unsafe { libc::close(fd as i32) };
+        println!("stamps {begin}");
+    }
+    Ok(())
 }
 
 fn private_dirty_kib() -> Result<u64, Any> {

@@ -1,6 +1,7 @@
 //! Signals while the host is stuck: the GIL held by a C call, Node's loop blocked, for 2 s.
 //!
-//! The engine's time comes from the service's own report; the native hook is a `signal` hook that signals this process.
+//! The engine's time comes from the service's own report; the native hook is a `signal` hook that signals this process, and
+//! what such a signal takes to arrive here (measured in the same run) is taken off.
 
 use std::io::{Error, Result};
 use std::path::PathBuf;
@@ -11,7 +12,7 @@ use serde_json::Value;
 
 use crate::Tools;
 use crate::process::{Running, settle, wall_us};
-use crate::stats::{Limit, Row, missing, row};
+use crate::stats::{Limit, Row, figures, missing, row};
 
 const ROUNDS: usize = 40;
 
@@ -70,6 +71,18 @@ fn sample(tools: &Tools, language: &str) -> Result<(f64, f64)> {
     Ok((field("triggered_at_us") + field("scheduling_delay_us") - sent, hook))
 }
 
+/// What a hook's signal takes from the sender's first instruction to here, in microseconds.
+fn way_back() -> Result<Vec<f64>> {
+    let mut child = Running::start(Command::new(std::env::current_exe()?).args(["child", "back"]))?;
+    (0..crate::child::BACK_ROUNDS)
+        .map(|_| {
+            let here = wait_usr1(Duration::from_secs(5))?;
+            let begin: f64 = child.until("stamps")?.parse().map_err(Error::other)?;
+            Ok(here - begin)
+        })
+        .collect()
+}
+
 /// The language's own handler in the same situation, in microseconds.
 fn own_handler(tools: &Tools, language: &str) -> Result<f64> {
     let mut command = script(tools, language, "stuck").ok_or_else(|| Error::other("not given"))?;
@@ -87,8 +100,9 @@ fn rows_of(tools: &Tools, language: &str, how: &str) -> Vec<Row> {
     let measure = || -> Result<(Vec<f64>, Vec<f64>, Vec<f64>)> {
         let own = (0..3).map(|_| own_handler(tools, language)).collect::<Result<Vec<_>>>()?;
         let both = (0..ROUNDS).map(|_| sample(tools, language)).collect::<Result<Vec<_>>>()?;
-        let (engine, hook) = both.into_iter().unzip();
-        Ok((engine, hook, own))
+        let back = figures(way_back()?).p50;
+        let (engine, hook): (Vec<f64>, Vec<f64>) = both.into_iter().unzip();
+        Ok((engine, hook.into_iter().map(|h| h - back).collect(), own))
     };
     match measure() {
         Ok((engine, hook, own)) => {

@@ -1,6 +1,6 @@
 //! `make bench`: graceshut beside its peers, in the same run, as ratios of medians.
 //!
-//!     graceshut-bench --out FILE [--python BIN] [--node BIN --node-folder DIR] [--library FILE] [--wheel FILE] [--tarball FILE]
+//!     graceshut-bench --out FILE [--python BIN] [--node BIN --node-folder DIR] [--library FILE] [--wheel FILE] [--tarball FILE] [--only WORD]
 //!
 //! A row whose language was not given says so. Speed is only judged here, never in a test.
 
@@ -46,7 +46,7 @@ fn main() -> ExitCode {
     let named = args.chunks(2).filter_map(|p| Some((p.first()?.strip_prefix("--")?.to_owned(), p.get(1)?.clone())));
     let tools = Tools { named: named.collect() };
     let mut rows = Vec::new();
-    for (what, measure) in MEASURES {
+    for (what, measure) in MEASURES.iter().filter(|(what, _)| tools.get("only").is_none_or(|word| what.contains(word))) {
         eprintln!("measuring {what} ...");
         rows.extend(measure(&tools));
     }

@@ -94,6 +94,7 @@ impl Page {
     }
 
     /// The state word: [`RUNNING`], [`ANNOUNCED`] or [`DRAINING`].
+    #[inline]
     #[must_use]
     pub fn word(&self) -> u32 {
         self.word.value.load(SeqCst)
@@ -129,6 +130,7 @@ thread_local! {
     static STRIPE: Cell<usize> = const { Cell::new(usize::MAX) };
 }
 
+#[inline]
 fn stripe() -> usize {
     STRIPE.with(|s| {
         if s.get() == usize::MAX {
@@ -185,29 +187,25 @@ impl InFlight {
     }
 
     /// Counts one unit of work in; `None` once work is refused (the word says 2). The guard's end counts it out.
+    #[inline]
     #[must_use]
     pub fn enter(&self) -> Option<Guard> {
-        let stripe = stripe();
-        let s = &self.page.stripes[stripe];
-        // Pairs with `set_word`: either this add is seen by the drain that set 2, or the 2 is seen here.
-        s.entered.value.fetch_add(1, SeqCst);
-        if self.page.word() < DRAINING {
-            return Some(Guard { page: self.page, stripe });
-        }
-        leave(self.page, stripe);
-        None
+        let guard = self.enter_part();
+        // Pairs with `set_word`: either the add is seen by the drain that set 2, or the 2 is seen here.
+        if guard.word.value.load(SeqCst) < DRAINING { Some(guard) } else { None }
     }
 
     /// Counts a part of already accepted work in; never refuses.
+    #[inline]
     pub fn enter_part(&self) -> Guard {
-        let stripe = stripe();
-        self.page.stripes[stripe].entered.value.fetch_add(1, SeqCst);
-        Guard { page: self.page, stripe }
+        let stripe = &self.page.stripes[stripe() % STRIPES];
+        stripe.entered.value.fetch_add(1, SeqCst);
+        Guard { stripe, word: &self.page.word }
     }
 
     /// Counts one unit out that was entered without a guard (C, or memory shared with another language).
     pub fn leave(&self) {
-        leave(self.page, stripe());
+        leave(&self.page.stripes[stripe() % STRIPES], &self.page.word);
     }
 
     /// Units in flight in this group.
@@ -223,9 +221,10 @@ impl InFlight {
     }
 }
 
-fn leave(page: &Page, stripe: usize) {
-    page.stripes[stripe].left.value.fetch_add(1, SeqCst);
-    if page.word() == DRAINING {
+#[inline]
+fn leave(stripe: &Stripe, word: &Line) {
+    stripe.left.value.fetch_add(1, SeqCst);
+    if word.value.load(SeqCst) == DRAINING {
         wake();
     }
 }
@@ -236,11 +235,16 @@ pub fn wake() {
 }
 
 /// One unit of work in flight. Dropping it counts the unit out, on whatever thread that happens.
-#[derive(Debug)]
 #[must_use = "the unit of work ends when the guard is dropped"]
 pub struct Guard {
-    page: &'static Page,
-    stripe: usize,
+    stripe: &'static Stripe,
+    word: &'static Line,
+}
+
+impl std::fmt::Debug for Guard {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Guard")
+    }
 }
 
 impl std::fmt::Debug for Page {
@@ -252,7 +256,8 @@ impl std::fmt::Debug for Page {
 impl Guard {
     /// Counts a part of this unit in (a sub-request, a spawned task); never refuses.
     pub fn enter(&self) -> Guard {
-        InFlight { page: self.page }.enter_part()
+        self.stripe.entered.value.fetch_add(1, SeqCst);
+        Guard { stripe: self.stripe, word: self.word }
     }
 
     /// Gives the count away: somebody else calls [`InFlight::leave`].
@@ -262,8 +267,9 @@ impl Guard {
 }
 
 impl Drop for Guard {
+    #[inline]
     fn drop(&mut self) {
-        leave(self.page, self.stripe);
+        leave(self.stripe, self.word);
     }
 }
 
