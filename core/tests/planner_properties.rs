@@ -94,7 +94,8 @@ fn promised(reserve: Duration, left: Duration, all: Duration) -> Duration {
 const DUST: Duration = Duration::from_nanos(50);
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 1500, failure_persistence: None, ..ProptestConfig::default() })]
+    // Four random plans in ten do not fit into a random budget and are passed over where only those that fit are meant.
+    #![proptest_config(ProptestConfig { cases: 1500, max_global_rejects: 60_000, failure_persistence: None, ..ProptestConfig::default() })]
 
     /// 5.1 and 7.2: at its start every phase has its reserve, scaled where D shrank; none ends after D; all is over by D.
     #[test]
