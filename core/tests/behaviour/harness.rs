@@ -359,6 +359,7 @@ pub fn status_field(pid: i32, field: &str) -> String {
     text.lines().find_map(|l| l.strip_prefix(field)).unwrap_or("").trim_start_matches(':').trim().to_owned()
 }
 
+/// False for a thread that is gone, whose mask reads as nothing.
 pub fn has_bit(mask: &str, signo: i32) -> bool {
-    u64::from_str_radix(mask, 16).unwrap() & 1 << (signo - 1) != 0
+    u64::from_str_radix(mask, 16).unwrap_or(0) & 1 << (signo - 1) != 0
 }
