@@ -18,6 +18,8 @@ const CRATES: &[(&str, &[&str])] = &[
     ("cli", &["graceshut"]),
     ("bench", &["graceshut"]),
     ("examples/demo", &[]),
+    ("conformance", &[]),
+    ("conformance/drivers/rust", &["graceshut"]),
 ];
 
 fn wrong_crate_edges(manifest: &toml::Table, own: &[String], allowed: &[&str]) -> Vec<String> {
