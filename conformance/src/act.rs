@@ -10,35 +10,87 @@ use crate::scenario::{Form, Hook};
 #[serde(tag = "do", rename_all = "snake_case", deny_unknown_fields)]
 #[allow(missing_docs, reason = "the table in README.md is their documentation")]
 pub enum Act {
-    Mark { name: String },
-    Sleep { ms: u64 },
-    SleepThrough { ms: u64 },
-    UntilCancelled { ms: u64 },
-    Spin { ms: u64 },
-    Block { ms: u64 },
-    Hold { ms: u64 },
+    Mark {
+        name: String,
+    },
+    Sleep {
+        ms: u64,
+    },
+    SleepThrough {
+        ms: u64,
+    },
+    UntilCancelled {
+        ms: u64,
+    },
+    Spin {
+        ms: u64,
+    },
+    Block {
+        ms: u64,
+    },
+    Hold {
+        ms: u64,
+    },
     Never {},
-    Fail { message: String },
+    Fail {
+        message: String,
+    },
     Cancelled {},
-    Panic { message: String },
-    Exit { code: i32 },
+    Panic {
+        message: String,
+    },
+    Exit {
+        code: i32,
+    },
     Return {},
-    Raise { message: String },
-    Fatal { how: Fatal },
-    Stop { #[serde(default)] reason: String, grace_ms: Option<u64> },
-    Register { hook: Box<Hook> },
-    Remove { name: String },
-    Extend { ms: u64 },
-    Progress { done: u64, total: u64 },
-    Log { message: String },
-    Enter { r#as: String, group: Option<String> },
-    Part { of: String, r#as: String },
-    Leave { of: String },
-    Count { group: Option<String> },
+    Raise {
+        message: String,
+    },
+    Fatal {
+        how: Fatal,
+    },
+    Stop {
+        #[serde(default)]
+        reason: String,
+        grace_ms: Option<u64>,
+    },
+    Register {
+        hook: Box<Hook>,
+    },
+    Remove {
+        name: String,
+    },
+    Extend {
+        ms: u64,
+    },
+    Progress {
+        done: u64,
+        total: u64,
+    },
+    Log {
+        message: String,
+    },
+    Enter {
+        r#as: String,
+        group: Option<String>,
+    },
+    Part {
+        of: String,
+        r#as: String,
+    },
+    Leave {
+        of: String,
+    },
+    Count {
+        group: Option<String>,
+    },
     Word {},
     State {},
     Ready {},
-    Install { #[serde(default)] options: Map<String, Value> },
+    Install {
+        #[serde(default)]
+        options: Map<String, Value>,
+    },
     Uninstall {},
     Wait {},
     Abandoned {},

@@ -111,6 +111,7 @@ fn run() -> Result<bool, String> {
     };
     let cells = plan.run();
     print!("{}", table::text(&cells, &scenarios, &languages));
+    print!("{}", table::repeated(&cells, &scenarios, &languages));
     print!("{}", table::failures(&cells, &scenarios, &languages));
     let json = table::json(&cells, &scenarios, &languages, &missing);
     std::fs::write(args.root.join(&args.out), format!("{json:#}\n")).map_err(|e| format!("{}: {e}", args.out.display()))?;

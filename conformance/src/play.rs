@@ -157,6 +157,11 @@ impl Run<'_> {
                 }
             }
         }
+        // What a process wrote may be read after it is known to be gone.
+        if let Some(i) = self.played.lines.iter().position(|l| l.key == "gone") {
+            let line = self.played.lines.remove(i);
+            self.played.lines.push(line);
+        }
         if let Some((event, _)) = self.scenario.events.iter().zip(&self.due).find(|(_, d)| !d.fired) {
             let what = event.signal.clone().or_else(|| event.act.as_ref().map(crate::act::Act::word)).unwrap_or_default();
             self.played.broken.push(format!("{what} was never sent: {:?} did not come in time", event.after));

@@ -46,6 +46,23 @@ fn rows(cells: &[Cell], languages: usize) -> impl Iterator<Item = &[Cell]> {
     cells.chunks(languages.max(1))
 }
 
+/// What failed on time alone, and was played once more, alone.
+#[must_use]
+pub fn repeated(cells: &[Cell], scenarios: &[Scenario], languages: &[Language]) -> String {
+    let mut out = String::new();
+    for cell in cells.iter().filter(|c| !c.first.is_empty()) {
+        let name = row_name(&scenarios[cell.scenario], cell.form);
+        _ = writeln!(
+            out,
+            "\nrepeated alone: {name} in {}, which is then {}; at first:",
+            languages[cell.language].name,
+            word(&cell.verdict)
+        );
+        cell.first.iter().for_each(|p| _ = writeln!(out, "  {p}"));
+    }
+    out
+}
+
 /// What went wrong, run by run.
 #[must_use]
 pub fn failures(cells: &[Cell], scenarios: &[Scenario], languages: &[Language]) -> String {
@@ -63,11 +80,7 @@ pub fn failures(cells: &[Cell], scenarios: &[Scenario], languages: &[Language]) 
 #[must_use]
 pub fn counts(cells: &[Cell]) -> (usize, usize, usize) {
     let of = |f: fn(&Verdict) -> bool| cells.iter().filter(|c| f(&c.verdict)).count();
-    (
-        of(|v| *v == Verdict::Passed),
-        of(|v| matches!(v, Verdict::Failed(_))),
-        of(|v| matches!(v, Verdict::Skipped(_))),
-    )
+    (of(|v| *v == Verdict::Passed), of(|v| matches!(v, Verdict::Failed(_))), of(|v| matches!(v, Verdict::Skipped(_))))
 }
 
 /// `target/conformance.json`.
@@ -85,7 +98,7 @@ pub fn json(cells: &[Cell], scenarios: &[Scenario], languages: &[Language], miss
             };
             json!({
                 "scenario": scenario.name, "form": c.form, "language": languages[c.language].name, "rules": scenario.rules,
-                "result": result, "words": words, "took_ms": c.took.as_millis() as u64,
+                "result": result, "words": words, "took_ms": c.took.as_millis() as u64, "repeated_because": c.first,
             })
         })
         .collect();

@@ -7,8 +7,7 @@ use crate::signals;
 
 /// No hook starts before every hook of an earlier phase has ended or was left.
 pub fn phases(case: &Case<'_>, report: &Value, problems: &mut Vec<String>) {
-    let names: Vec<&str> =
-        report["phases"].as_array().into_iter().flatten().filter_map(|p| p["name"].as_str()).collect();
+    let names: Vec<&str> = report["phases"].as_array().into_iter().flatten().filter_map(|p| p["name"].as_str()).collect();
     let place = |phase: &str| names.iter().position(|n| *n == phase);
     let hooks: Vec<(usize, &str, bool)> = hooks_of(report)
         .filter_map(|(phase, h)| Some((place(phase)?, h["name"].as_str()?, h["outcome"] == "abandoned")))

@@ -102,14 +102,12 @@ pub fn report(case: &Case<'_>, problems: &mut Vec<String>) {
     if checks.message.as_ref().is_some_and(|m| !message.is_some_and(|seen| seen.contains(m.as_str()))) {
         problems.push(format!("message: {message:?}, not {:?}", checks.message));
     }
-    let actions: Vec<&str> =
-        report["triggers"].as_array().into_iter().flatten().filter_map(|t| text(t, "action")).collect();
+    let actions: Vec<&str> = report["triggers"].as_array().into_iter().flatten().filter_map(|t| text(t, "action")).collect();
     if checks.triggers.as_ref().is_some_and(|t| *t != actions) {
         problems.push(format!("triggers: {actions:?}, not {:?}", checks.triggers));
     }
     let phases = report["phases"].as_array().into_iter().flatten();
-    let skipped: Vec<&str> =
-        phases.filter(|p| text(p, "state") == Some("skipped")).filter_map(|p| text(p, "name")).collect();
+    let skipped: Vec<&str> = phases.filter(|p| text(p, "state") == Some("skipped")).filter_map(|p| text(p, "name")).collect();
     if checks.skipped != skipped {
         problems.push(format!("skipped: {skipped:?}, not {:?}", checks.skipped));
     }

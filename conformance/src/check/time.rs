@@ -9,6 +9,8 @@ use crate::expect::Time;
 
 /// Below a bound: clocks, and the runner reading a line.
 pub const BELOW: i64 = 15_000;
+/// Below a bound on what begins with a line of the driver's: it may be read late.
+pub const BELOW_READ: i64 = 100_000;
 /// Above a bound: what a busy machine adds.
 pub const ABOVE: i64 = 400_000;
 
@@ -30,13 +32,17 @@ fn millis(us: i64) -> String {
 }
 
 fn fits(what: &str, seen: i64, low: i64, high: i64, problems: &mut Vec<String>) {
-    if seen < low - BELOW || seen > high + ABOVE {
+    fits_but(BELOW, what, seen, low, high, problems);
+}
+
+fn fits_but(below: i64, what: &str, seen: i64, low: i64, high: i64, problems: &mut Vec<String>) {
+    if seen < low - below || seen > high + ABOVE {
         problems.push(format!(
             "time: {what} took {}, not {} to {} (and the slack of {} and {})",
             millis(seen),
             millis(low),
             millis(high),
-            millis(BELOW),
+            millis(below),
             millis(ABOVE)
         ));
     }
@@ -48,14 +54,22 @@ pub fn hooks(case: &Case<'_>, report: &Value, problems: &mut Vec<String>) {
     let frozen = is_frozen(case);
     for (_, row) in hooks_of(report) {
         let name = row["name"].as_str().unwrap_or_default();
-        let (Some(start), Some(line)) = (row["start_us"].as_i64(), case.played.line(&format!("start:{name}"))) else { continue };
+        let (Some(start), Some(line)) = (row["start_us"].as_i64(), case.played.line(&format!("start:{name}"))) else {
+            continue;
+        };
         fits(&format!("until {name} starts, by the report {},", millis(start)), between(t0, line.at), start, start, problems);
         let end = case.played.line(&format!("end:{name}"));
         if let (Some(end), Some(used), false) = (end, row["used_us"].as_i64(), row["outcome"] == "abandoned") {
             let at = start + used;
             // The last line of a hook is read before its end is known: earlier by what lies between.
             if !frozen {
-                fits(&format!("until {name} ends, by the report {},", millis(at)), between(t0, end.at), at - ABOVE, at, problems);
+                fits(
+                    &format!("until {name} ends, by the report {},", millis(at)),
+                    between(t0, end.at),
+                    at - ABOVE,
+                    at,
+                    problems,
+                );
             }
         }
         let (remaining, budget) = (line.fields["remaining_us"].as_i64(), row["budget_us"].as_i64());
@@ -69,7 +83,7 @@ pub fn hooks(case: &Case<'_>, report: &Value, problems: &mut Vec<String>) {
         match (remaining, budget) {
             (None, None) => {}
             (Some(r), Some(b)) if r <= b - granted + BELOW && (r >= b - granted - ABOVE || frozen) => {}
-            _ => problems.push(format!("context of {name}: remaining is {remaining:?} us, its budget {budget:?} us")),
+            _ => problems.push(format!("time: context of {name}: remaining is {remaining:?} us, its budget {budget:?} us")),
         }
     }
 }
@@ -125,7 +139,9 @@ pub fn bounds(case: &Case<'_>, problems: &mut Vec<String>) {
             Ok((seen, whole)) => {
                 let part = |p: f64| (whole as f64 * p / 100.0) as i64;
                 let what = format!("{} to {} ({}-{} % of {})", time.from, time.to, time.percent[0], time.percent[1], time.of);
-                fits(&what, seen, part(time.percent[0]), part(time.percent[1]), problems);
+                let ours = time.from == "trigger" || time.from.starts_with("signal:") || time.from.starts_with("act:");
+                let below = if ours { BELOW } else { BELOW_READ };
+                fits_but(below, &what, seen, part(time.percent[0]), part(time.percent[1]), problems);
             }
             Err(words) => problems.push(words),
         }
