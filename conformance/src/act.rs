@@ -88,8 +88,7 @@ pub enum Act {
     State {},
     Ready {},
     Install {
-        #[serde(default)]
-        options: Map<String, Value>,
+        options: Option<Map<String, Value>>,
     },
     Uninstall {},
     Wait {},

@@ -33,6 +33,7 @@ pub struct Checks {
     pub exit: ExitStatus,
     #[serde(default = "clean")]
     pub outcome: String,
+    pub report_exit_code: Option<i32>,
     pub reason: Option<String>,
     pub signal: Option<String>,
     pub message: Option<String>,
@@ -42,6 +43,8 @@ pub struct Checks {
     pub absent: Vec<String>,
     #[serde(default)]
     pub said: Vec<Map<String, Value>>,
+    #[serde(default)]
+    pub times: BTreeMap<String, usize>,
     pub triggers: Option<Vec<String>>,
     #[serde(default)]
     pub skipped: Vec<String>,
@@ -62,6 +65,8 @@ pub struct Checks {
     pub host_error: bool,
     #[serde(default)]
     pub lingers: bool,
+    #[serde(default)]
+    pub unreported: bool,
     #[serde(default)]
     pub time: Vec<Time>,
     #[serde(default)]

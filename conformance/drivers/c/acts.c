@@ -128,7 +128,8 @@ static int runtime_act(const char *word, const json *act, place *at)
         graceshut_ready(gs);
     } else if (!strcmp(word, "install")) {
         graceshut_t *other = NULL;
-        int code = install(json_get(act, "options"), &other);
+        const json *options = json_get(act, "options");
+        int code = install(options ? options : json_get(scenario, "options"), &other);
         if (code)
             trace_error("install", code);
         else

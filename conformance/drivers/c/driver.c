@@ -14,7 +14,7 @@ graceshut_t *gs;
 static int trace_fd;
 static hook hooks[MOST];
 static atomic_int hook_count;
-static const json *scenario;
+const json *scenario;
 
 /* Acts that only main can do. */
 static const json *for_main;

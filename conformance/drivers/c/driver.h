@@ -25,6 +25,7 @@ typedef struct {
 enum { GO_ON = -100 }; /* else what a hook returns: 0, 1, GRACESHUT_CANCELLED */
 
 extern graceshut_t *gs;
+extern const json *scenario;
 
 void trace(const char *what, const char *name, const char *fields); /* fields: ", \"key\": ..." or "" */
 void trace_error(const char *name, int code);

@@ -147,7 +147,7 @@ const quick = {
   ready: () => gs.ready(),
   install: ({ options }) =>
     attempt('install', () => {
-      gs = install(optionsOf(options));
+      gs = install(optionsOf(options ?? scenario.options));
       trace('installed');
     }),
   uninstall: () =>

@@ -5,6 +5,7 @@ import ctypes
 import json
 import os
 import queue
+import signal
 import sys
 import threading
 import time
@@ -111,6 +112,8 @@ class Driver:
 
     def do_hold(self, act, _):
         trace("held")
+        # Blocked in this thread, or the signal would end the sleep and Python code would run.
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM, signal.SIGINT, signal.SIGHUP})
         libc = ctypes.PyDLL(None)  # keeps the GIL
         until = time.monotonic() + act["ms"] / 1000
         while (left := until - time.monotonic()) > 0:
@@ -189,7 +192,7 @@ class Driver:
     def do_install(self, act, _):
         global gs
         try:
-            gs = graceshut.install(**act["options"])
+            gs = graceshut.install(**(act["options"] or self.scenario["options"]))
             trace("installed")
         except graceshut.Error as e:
             trace_error("install", e)

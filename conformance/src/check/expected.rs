@@ -38,6 +38,12 @@ pub fn trace(case: &Case<'_>, problems: &mut Vec<String>) {
     for key in case.checks.absent.iter().filter(|k| case.played.line(k).is_some()) {
         problems.push(format!("absent: {key:?} is there"));
     }
+    for (key, wanted) in &case.checks.times {
+        let seen = lines.iter().filter(|l| l.key == *key).count();
+        if seen != *wanted {
+            problems.push(format!("times: {key:?} is there {seen} times, not {wanted}"));
+        }
+    }
     for wanted in &case.checks.said {
         let key = wanted.get("line").and_then(Value::as_str).unwrap_or_default();
         let fits = |l: &&crate::play::Line| wanted.iter().all(|(k, v)| k == "line" || l.fields.get(k) == Some(v));
@@ -85,11 +91,14 @@ fn text<'a>(value: &'a Value, key: &str) -> Option<&'a str> {
 pub fn report(case: &Case<'_>, problems: &mut Vec<String>) {
     let (checks, played) = (case.checks, case.played);
     let Some(report) = &played.report else {
-        if checks.outcome != "none" {
+        if checks.outcome != "none" && !checks.unreported {
             problems.push(format!("there is no report; stderr: {:?}", played.stderr));
         }
         return;
     };
+    if checks.outcome == "none" {
+        return problems.push(format!("there is a report: {report}"));
+    }
     let mut same = |what: &str, seen: Option<&str>, wanted: Option<&str>| {
         if wanted.is_some() && seen != wanted {
             problems.push(format!("{what}: {seen:?}, not {wanted:?}"));
@@ -117,7 +126,8 @@ pub fn report(case: &Case<'_>, problems: &mut Vec<String>) {
     }
     for (pointer, wanted) in &checks.report {
         let seen = report.pointer(pointer);
-        if seen != Some(wanted) {
+        let null = wanted == "null" && seen == Some(&Value::Null);
+        if seen != Some(wanted) && !null {
             problems.push(format!("report {pointer}: {seen:?}, not {wanted}"));
         }
     }
@@ -134,7 +144,11 @@ fn report_and_status(report: &Value, case: &Case<'_>, problems: &mut Vec<String>
         None => ExitStatus::Code(report["exit_code"].as_i64().unwrap_or(-1) as i32),
     };
     let uncaught = text(&report["reason"], "kind") == Some("uncaught") || case.checks.host_error;
-    if said != case.checks.exit && !uncaught {
+    if let Some(code) = case.checks.report_exit_code {
+        if said != ExitStatus::Code(code) {
+            problems.push(format!("report_exit_code: {said:?}, not {code}"));
+        }
+    } else if said != case.checks.exit && !uncaught {
         problems.push(format!("the report says that it leaves with {said:?}, not {:?}", case.checks.exit));
     }
 }

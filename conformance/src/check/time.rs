@@ -13,6 +13,8 @@ pub const BELOW: i64 = 15_000;
 pub const BELOW_READ: i64 = 100_000;
 /// Above a bound: what a busy machine adds.
 pub const ABOVE: i64 = 400_000;
+/// From the last phase until the process is gone: what finalisers of a language may take.
+const FINALISERS: i64 = 1_000_000;
 
 fn between(from: Instant, to: Instant) -> i64 {
     match to.checked_duration_since(from) {
@@ -128,7 +130,7 @@ fn left_at_once(case: &Case<'_>, report: &Value, problems: &mut Vec<String>) {
     let over = report["used_us"].as_i64().unwrap_or(0);
     let left = hooks_of(report).any(|(_, h)| h["outcome"] == "abandoned");
     if !case.checks.lingers && !left && !is_frozen(case) {
-        fits("from the end of the last phase until the process was gone", between(t0, gone.at) - over, 0, 0, problems);
+        fits("from the end of the last phase until the process was gone", between(t0, gone.at) - over, 0, FINALISERS, problems);
     }
 }
 

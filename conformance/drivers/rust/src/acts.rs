@@ -175,7 +175,7 @@ fn runtime(driver: &Arc<Driver>, act: &Value) {
         "remove" => return remove(driver, text(act, "name")),
         "state" => return line("state", Some(state(driver)), Value::Null),
         "ready" => driver.gs().ready(),
-        "install" => installed(&act["options"]).map(|gs| {
+        "install" => installed(if act["options"].is_null() { &driver.options } else { &act["options"] }).map(|gs| {
             driver.set(gs);
             line("installed", None, Value::Null);
         }),

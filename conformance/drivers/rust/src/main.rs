@@ -21,6 +21,8 @@ use crate::trace::{error, line};
 /// What every part of the driver knows.
 pub struct Driver {
     gs: Mutex<Runtime>,
+    /// Options of the scenario.
+    options: Value,
     hooks: hooks::Handles,
     units: acts::Units,
 }
@@ -122,7 +124,7 @@ fn main() {
             std::process::exit(3);
         }
     };
-    let driver = Arc::new(Driver { gs: Mutex::new(gs), hooks: hooks::Handles::default(), units: acts::Units::default() });
+    let driver = Arc::new(Driver { gs: Mutex::new(gs), options: scenario["options"].clone(), hooks: hooks::Handles::default(), units: acts::Units::default() });
     register(&driver, &scenario);
     let (to_main, for_main) = channel();
     // SAFETY: the runner opened this descriptor for us alone.
