@@ -124,7 +124,7 @@ pub fn play(root: &Path, language: &Language, scenario: &Scenario, form: Form) -
     };
     run.to_the_end();
     let mut played = run.played;
-    played.read_report(scenario);
+    played.read_report(scenario, &server.address);
     played.requests = server.requests();
     played.sleeper_gone = sleeper.as_mut().is_some_and(Sleeper::is_gone);
     Ok(played)
@@ -210,7 +210,7 @@ impl Run<'_> {
 }
 
 impl Played {
-    fn read_report(&mut self, scenario: &Scenario) {
+    fn read_report(&mut self, scenario: &Scenario, http: &str) {
         let to = scenario.env.get("GRACESHUT_REPORT").map(String::as_str);
         let to = to.or_else(|| scenario.options.get("report").and_then(Value::as_str)).unwrap_or("report.json");
         let text = match to {
@@ -227,7 +227,7 @@ impl Played {
             }
         };
         let Some(text) = text else { return };
-        match serde_json::from_str(&text) {
+        match serde_json::from_str(&text.replace(http, "${HTTP}")) {
             Ok(report) => self.report = Some(report),
             Err(e) => self.broken.push(format!("the report is no JSON: {e}: {text}")),
         }
