@@ -276,3 +276,23 @@ def test_reload_stop_and_events(child):
     assert "graceshut WARNING hook flush/f failed: ZeroDivisionError: division by zero" in text
     assert "graceshut INFO trigger enough" in text and "graceshut WARNING shutdown degraded, exit status 1" in text
     assert "'trigger'" in text and "'hook_end'" in text and "'finished'" in text and "'reload'" in text
+
+
+def test_a_coroutine_hook_registered_by_a_coroutine_hook(child):
+    """The loop that the first one runs on is its own and ends with it: the second one gets another."""
+    c = child(
+        """
+        import asyncio
+        gs = graceshut.install(grace=5)
+        @gs.hook("drain")
+        async def first():
+            @gs.hook("close")
+            async def second(): print("second")
+            await asyncio.sleep(0.01)
+            print("first")
+        print("ready")
+        sys.exit(gs.wait())
+        """
+    )
+    c.ready().kill().end()
+    assert c.rc == 0 and c.lines[1:] == ["first", "second"], c.words()

@@ -25,6 +25,8 @@ _loop: Optional[AbstractEventLoop] = None
 #: The main thread came by after the trigger and has told whether a loop runs there.
 _told = threading.Event()
 _pending: set[_Job] = set()
+#: Loops of hooks that run on one of their own. They end with their hook, so nothing else is given to them.
+_private: set[AbstractEventLoop] = set()
 
 
 def inside() -> bool:
@@ -44,11 +46,12 @@ def running_loop() -> Optional[AbstractEventLoop]:
 
 
 def note_loop() -> Optional[AbstractEventLoop]:
-    """Remembers the loop that runs in this thread, if one does."""
+    """Remembers the program's loop that runs in this thread, if one does."""
     global _loop
     loop = running_loop()
-    if loop is not None:
-        _loop = loop
+    if loop is None or loop in _private:
+        return None
+    _loop = loop
     return loop
 
 
@@ -228,6 +231,7 @@ class _Job:
 
         async def main() -> None:
             self.loop, self.task = asyncio.get_running_loop(), asyncio.current_task()
+            _private.add(self.loop)
             self.ctx.on_cancel(self.cancel)
             await self.run()
 
@@ -235,6 +239,9 @@ class _Job:
             asyncio.run(main())
         except BaseException as error:  # the loop itself failed; the hook's own end came first if there was one
             _end(self.done, error)
+        finally:
+            if self.loop is not None:
+                _private.discard(self.loop)
 
 
 def sweep() -> None:
