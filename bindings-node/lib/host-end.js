@@ -67,11 +67,30 @@ class HostEnd {
     };
     // First, so that what other listeners begin can be told apart from what was there.
     for (const [name, f] of Object.entries(this.listeners)) process[name === 'beforeExit' ? 'prependListener' : 'on'](name, f);
+    this.takeReallyExit();
   }
 
   close() {
     for (const [name, f] of Object.entries(this.listeners)) process.off(name, f);
+    if (process.reallyExit === this.reallyExit) process.reallyExit = this.realReallyExit;
     this.unwrapExit();
+  }
+
+  /**
+   * process.reallyExit asks nobody (spec 2.6). Underneath it is the C library's exit, which the core would take for the
+   * end of the program and wait for hooks that the loop can no longer run.
+   */
+  takeReallyExit() {
+    const real = process.reallyExit;
+    this.realReallyExit = real;
+    this.reallyExit = (code) => {
+      if (!this.left && this.native.state()[0] === 'armed') {
+        this.left = true;
+        this.native.uninstall();
+      }
+      return real.call(process, code);
+    };
+    process.reallyExit = this.reallyExit;
   }
 
   /**

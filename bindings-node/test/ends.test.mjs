@@ -92,6 +92,11 @@ test("the program's own uncaughtException listener: not an uncaught error", asyn
   assert.deepEqual(it.lines, ['mine x', 'js hook', 'exit event 0']);
 });
 
+test('process.reallyExit() asks nobody, and waits for nothing', async () => {
+  const it = await ended(`const gs = install(); ${HOOKS} process.reallyExit(4);`);
+  assert.deepEqual([it.status, it.report, it.lines], [4, null, []], describe(it));
+});
+
 test('process.abort() and KILL ask nobody', async () => {
   const abort = await ended(`const gs = install(); ${HOOKS} process.abort();`);
   assert.equal(abort.signal, 'SIGABRT', describe(abort));
