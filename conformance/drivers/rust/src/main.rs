@@ -124,7 +124,12 @@ fn main() {
             std::process::exit(3);
         }
     };
-    let driver = Arc::new(Driver { gs: Mutex::new(gs), options: scenario["options"].clone(), hooks: hooks::Handles::default(), units: acts::Units::default() });
+    let driver = Arc::new(Driver {
+        gs: Mutex::new(gs),
+        options: scenario["options"].clone(),
+        hooks: hooks::Handles::default(),
+        units: acts::Units::default(),
+    });
     register(&driver, &scenario);
     let (to_main, for_main) = channel();
     // SAFETY: the runner opened this descriptor for us alone.
