@@ -318,6 +318,7 @@ fn the_dice_reach_every_corner() {
         ("no_worker", |w| matches!(w, What::HookEnd { outcome: HookOutcome::NotStarted(NotStarted::NoWorker), .. })),
         ("returned", |w| matches!(w, What::HookReturned(_))),
         ("extended", |w| matches!(w, What::HookExtend(..))),
+        ("waits after a preStop", |w| matches!(w, What::PrestopWait(_))),
         ("unknown after", |w| matches!(w, What::UnknownAfter(_))),
         ("re-based", |w| matches!(w, What::Rebased(_))),
         ("no deadline", |w| matches!(w, What::Budgeted { budget: None, .. })),
@@ -340,4 +341,50 @@ fn the_dice_reach_every_corner() {
     }
     let rare: Vec<_> = corners.iter().zip(&met).filter(|(_, n)| **n < 5).map(|((name, _), n)| format!("{name}: {n}")).collect();
     assert!(rare.is_empty(), "hardly ever met: {rare:?} of {met:?}");
+}
+
+#[test]
+fn the_judge_of_the_prestop_can_object() {
+    let waits = |w: &What| matches!(w, What::PrestopWait(_));
+    let calm = |t: &Trace| has(t, waits) && !t.late_claim && !has(t, |w| matches!(w, What::Rebased(_) | What::Deadline(_)));
+    must_object(check::prestop_waits, a_trace(calm), "told 2 times", |t| t.commands.push((At(0), 0, Command::Drained)));
+    must_object(check::prestop_waits, a_trace(calm), "waits", |t| {
+        let k = find(t, waits).unwrap();
+        t.records.insert(k, t.records[k].clone());
+    });
+    // The record with which the plan goes on.
+    let goes_on = |t: &Trace| {
+        let k = find(t, waits).unwrap();
+        k + t.records[k..]
+            .iter()
+            .position(|r| matches!(r.what, What::PhaseStart(..) | What::PhaseSkip(_) | What::Finished { .. }))
+            .unwrap()
+    };
+    let times_out = |t: &Trace| {
+        calm(t) && {
+            let (k, on) = (find(t, waits).unwrap(), goes_on(t));
+            let What::PrestopWait(most) = t.records[k].what else { return false };
+            t.records[on].at >= t.records[k].at.plus(most) && most > Duration::from_secs(1)
+        }
+    };
+    must_object(check::prestop_waits, a_trace(times_out), "it had until", |t| {
+        let k = find(t, waits).unwrap();
+        t.records[k].what = What::PrestopWait(Duration::from_millis(1));
+    });
+    must_object(check::prestop_waits, a_trace(times_out), "with nothing new", |t| {
+        let on = goes_on(t);
+        t.records[on].at = t.records[find(t, waits).unwrap()].at;
+    });
+    must_object(check::prestop_waits, a_trace(times_out), "did not wait", |t| {
+        let (k, on) = (find(t, waits).unwrap(), goes_on(t));
+        t.records[on].at = t.records[k].at;
+        t.records.remove(k);
+    });
+    let other = |t: &Trace| {
+        t.records.len() > 2 && !has(t, |w| matches!(w, What::Trigger { reason, .. } if reason.kind.word() == "prestop"))
+    };
+    must_object(check::prestop_waits, a_trace(other), "without a preStop", |t| {
+        let last = t.records.last().unwrap().at;
+        t.records.push(graceshut::engine::Record { at: last, what: What::PrestopWait(Duration::ZERO) });
+    });
 }

@@ -79,6 +79,8 @@ pub enum Command {
     CountInFlight(InFlightPoint),
     /// Ask the service manager for time until this point.
     ExtendTimeout(At),
+    /// Announce and drain of a preStop are over: who asked for it may be answered (spec 7.4).
+    Drained,
     /// Every phase is over. `at_once`: leave without the host's finalisers.
     Finish {
         /// How it ended.

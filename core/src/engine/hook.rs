@@ -74,9 +74,10 @@ impl Engine {
     /// Makes sure that two timers more fit into what was set aside.
     pub(super) fn make_room(&mut self) {
         if self.timers.lacks_room() {
-            let (hooks, held_until) = (&self.hooks, self.held_until);
+            let (hooks, held_until, waits_until) = (&self.hooks, self.held_until, self.waits_until());
             self.timers.compact(|at, timer| match timer {
                 Timer::Hold => Some(at) == held_until,
+                Timer::Wait => Some(at) == waits_until,
                 Timer::Hook(id) => {
                     hooks.get(id.index()).is_some_and(|h| h.runs() && (at == h.hard || (at == h.soft && !h.cancelled)))
                 }

@@ -15,6 +15,7 @@ mod hook;
 mod names;
 mod outcome;
 mod phase;
+mod prestop;
 mod record;
 mod registry;
 mod repeat;
@@ -100,6 +101,7 @@ struct Run {
     skip_to_reserved: bool,
     /// The shared word is 2.
     drained: bool,
+    prestop: prestop::Prestop,
 }
 
 /// The state machine of one shutdown.
@@ -231,6 +233,12 @@ impl Engine {
         self.life != Life::Armed
     }
 
+    /// True before any trigger, and not held: the process may be sent work.
+    #[must_use]
+    pub fn is_ready(&self) -> bool {
+        self.life == Life::Armed && self.held_until.is_none()
+    }
+
     /// Outcome and exit, once every phase is over.
     #[must_use]
     pub fn finished(&self) -> Option<(ShutdownOutcome, ExitPlan)> {
@@ -241,7 +249,7 @@ impl Engine {
     #[must_use]
     pub fn current_phase(&self) -> Option<usize> {
         match (&self.run, self.life) {
-            (Some(r), Life::Stopping) if r.begun && r.phase < self.rosters.len() => Some(r.phase),
+            (Some(r), Life::Stopping) if r.begun && !r.prestop.waits() && r.phase < self.rosters.len() => Some(r.phase),
             _ => None,
         }
     }

@@ -16,6 +16,9 @@ impl Engine {
         loop {
             let Some(run) = &self.run else { return };
             let i = run.phase;
+            if self.waits_for_signal(i, now) {
+                return;
+            }
             if i >= self.rosters.len() {
                 return self.finish_plan(now, false);
             }
@@ -39,7 +42,7 @@ impl Engine {
 
     /// The shared word becomes 2 where `drain` begins, or would have begun (spec 9.1); with `drain` taken out of the plan,
     /// after `announce`.
-    fn pass_drain(&mut self, i: usize) {
+    pub(super) fn pass_drain(&mut self, i: usize) {
         let plan = &self.settings.plan;
         let from = plan.index(DRAIN).or_else(|| plan.index(ANNOUNCE).map(|a| a + 1)).unwrap_or(0);
         let Some(run) = &mut self.run else { return };
@@ -281,6 +284,7 @@ impl Engine {
         while let Some(timer) = self.timers.pop_due(now) {
             match timer {
                 Timer::Hold => self.begin_if_due(now),
+                Timer::Wait => self.end_wait_if_due(now),
                 Timer::Hook(id) => self.look_at_hook(id, now),
             }
         }
@@ -298,7 +302,7 @@ impl Engine {
 
     /// Closes what is still open, at once: a third signal.
     pub(super) fn close_plan(&mut self, now: At) {
-        let mut next = 0;
+        let mut next = self.run.as_ref().map_or(0, |r| r.phase);
         if let Some(i) = self.current_phase() {
             self.skip_waiting(Skip::Expedited, now);
             self.expire_running(now);
@@ -324,13 +328,15 @@ impl Engine {
             (false, true) => ShutdownOutcome::Degraded,
             (false, false) => ShutdownOutcome::Clean,
         };
-        let (kind, started_by) = self.reason().map_or((ReasonKind::Stop, None), |r| (r.kind, r.signo));
+        let kind = self.reason().map_or(ReasonKind::Stop, |r| r.kind);
+        let started_by = self.started_by();
         // An uncaught error keeps the host's own status, whatever a hook's exit call proposes.
         let code = match kind {
             ReasonKind::Uncaught => self.triggers.first_code,
             _ => self.proposed_code.or(self.triggers.host_code),
         };
         let exit = exit_plan(self.settings.exit, outcome, kind, started_by, run.forced_by, code);
+        self.tell_drained();
         self.life = Life::Finished;
         self.finish = Some((outcome, exit));
         self.timers.clear();

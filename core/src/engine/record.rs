@@ -106,6 +106,8 @@ pub enum What {
         /// How much.
         count: u64,
     },
+    /// Announce and drain of a preStop are over; the plan waits for the signal, at most this long (spec 7.4).
+    PrestopWait(Duration),
     /// A name in `after` that no hook of the phase has.
     UnknownAfter(HookId),
     /// The end.

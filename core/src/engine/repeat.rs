@@ -18,6 +18,8 @@ const DUPLICATE: Duration = Duration::from_millis(500);
 pub(super) struct Signals {
     accepted: u32,
     last: At,
+    /// The first accepted one.
+    pub(super) first: Option<i32>,
 }
 
 impl Engine {
@@ -34,12 +36,16 @@ impl Engine {
         let signals = self.triggers.signals;
         let stopping = self.life != Life::Armed;
         if stopping && (self_sent || (signals.accepted > 0 && at - signals.last < DUPLICATE)) {
-            return self.record_trigger(at, reason, TriggerAction::Duplicate);
+            self.record_trigger(at, reason, TriggerAction::Duplicate);
+            // Nothing to repeat yet where only a preStop came before: the program asks to go on.
+            self.run_through_prestop();
+            return self.end_prestop(now);
         }
         if stopping && signals.accepted > 0 && self.settings.repeat == Repeat::Orchestrated && signo == libc::SIGTERM {
             return self.record_trigger(at, reason, TriggerAction::Ignored);
         }
-        self.triggers.signals = Signals { accepted: signals.accepted + 1, last: at };
+        let first = signals.first.or(Some(signo));
+        self.triggers.signals = Signals { accepted: signals.accepted + 1, last: at, first };
         let leave_at = if self.settings.repeat == Repeat::Interactive { 2 } else { 3 };
         match signals.accepted + 1 {
             1 => {
@@ -128,7 +134,8 @@ impl Engine {
         self.move_deadline(deadline, now);
         let Some(i) = self.current_phase() else {
             self.held_until = None;
-            return self.begin_if_due(now);
+            self.begin_if_due(now);
+            return self.end_wait_if_due(now);
         };
         if self.has_reserve(i) {
             self.restart_phase_clock(now);

@@ -53,5 +53,6 @@ impl Engine {
             let end = run.budget.latest_end(run.phase, run.start, now).max(now.plus(CUT_GRACE));
             self.end_phase_by(end, now);
         }
+        self.end_wait_if_due(now);
     }
 }

@@ -11,6 +11,8 @@ use crate::clock::At;
 pub(super) enum Timer {
     /// A held install has waited long enough.
     Hold,
+    /// The signal after a preStop has not come in its time.
+    Wait,
     /// Look at this hook: something of it may be due.
     Hook(HookId),
 }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::event::Command;
+use super::prestop::Prestop;
 use super::record::{TriggerAction, What};
 use super::repeat::Signals;
 use super::timer::Timer;
@@ -29,6 +30,8 @@ pub enum ReasonKind {
     HostEnd,
     /// An uncaught error in the host.
     Uncaught,
+    /// The preStop endpoint: announce and drain, then the signal.
+    Prestop,
 }
 
 impl ReasonKind {
@@ -40,6 +43,7 @@ impl ReasonKind {
             ReasonKind::Stop => "stop",
             ReasonKind::HostEnd => "host_end",
             ReasonKind::Uncaught => "uncaught",
+            ReasonKind::Prestop => "prestop",
         }
     }
 }
@@ -95,17 +99,23 @@ impl Engine {
             self.triggers.host_code = host_code;
         }
         let grace = match (grace, self.settings.grace_normal) {
+            // Something outside counts from here, and ends with a KILL.
+            (None, _) if reason.kind == ReasonKind::Prestop => Some(self.settings.grace),
             (Some(g), _) | (None, NormalGrace::Limited(g)) => Some(g),
             (None, NormalGrace::SameAsGrace) => Some(self.settings.grace),
             (None, NormalGrace::Unlimited) => None,
         };
+        if reason.kind == ReasonKind::Prestop && self.began_with_prestop() {
+            return self.record_trigger(at, reason, TriggerAction::Duplicate);
+        }
         self.accept(reason, at, grace, now);
     }
 
     /// The first trigger starts the shutdown; a later one may shorten D, never lengthen it.
     pub(super) fn accept(&mut self, reason: Reason, at: At, grace: Option<Duration>, now: At) {
-        // `already_spent` counts against what waits outside, so only where something does: a signal (spec 5.2, 2.7).
-        let outside = reason.kind == ReasonKind::Signal;
+        // `already_spent` counts against what waits outside, so only where something does (spec 5.2, 2.7); once: a signal
+        // after our own preStop has nothing before it that the preStop did not count.
+        let outside = matches!(reason.kind, ReasonKind::Signal | ReasonKind::Prestop) && !self.began_with_prestop();
         let spent = if outside { self.settings.already_spent } else { Duration::ZERO };
         let margin = margin_of(grace.unwrap_or(self.settings.grace));
         let budget = grace.map(|g| g.saturating_sub(spent).saturating_sub(margin));
@@ -114,9 +124,17 @@ impl Engine {
                 self.begin(reason, at, (grace, margin, budget), now);
             }
             Life::Stopping => {
+                let kind = reason.kind;
                 self.record_trigger(at, reason, TriggerAction::Recorded);
+                let ends = kind != ReasonKind::Prestop;
+                if ends {
+                    self.run_through_prestop();
+                }
                 if let Some(budget) = budget {
                     self.shorten(at, budget, margin, now);
+                }
+                if ends {
+                    self.end_prestop(now);
                 }
             }
             Life::Finished => self.record_trigger(at, reason, TriggerAction::Recorded),
@@ -137,6 +155,7 @@ impl Engine {
 
     fn begin(&mut self, reason: Reason, at: At, window: (Option<Duration>, Duration, Option<Duration>), now: At) {
         let (grace, margin, budget) = window;
+        let kind = reason.kind;
         self.life = Life::Stopping;
         self.triggers.first = Some(self.records.len());
         self.record_trigger(at, reason, TriggerAction::Started);
@@ -160,6 +179,7 @@ impl Engine {
             rebased: false,
             skip_to_reserved: false,
             drained: false,
+            prestop: Prestop::of(kind),
         });
         self.fill_slots();
         self.command(Command::Word(1));
@@ -241,7 +261,9 @@ impl Engine {
         let Some(reason) = self.reason() else {
             return Duration::ZERO;
         };
-        if reason.kind != ReasonKind::Signal && self.settings.announce_delay == AnnounceDelay::Auto
+        // A preStop is what a balancer's delay is waited out in; the signal after it finds that done.
+        let automatic = reason.kind == ReasonKind::Prestop || reason.signo == Some(libc::SIGTERM);
+        if !automatic && self.settings.announce_delay == AnnounceDelay::Auto
             || matches!(reason.kind, ReasonKind::HostEnd | ReasonKind::Uncaught)
             || reason.signo == Some(libc::SIGINT)
         {
@@ -249,9 +271,7 @@ impl Engine {
         }
         match self.settings.announce_delay {
             AnnounceDelay::Fixed(d) => d,
-            AnnounceDelay::Auto if self.serving && self.settings.kubernetes && reason.signo == Some(libc::SIGTERM) => {
-                AUTO_DELAY
-            }
+            AnnounceDelay::Auto if self.serving && self.settings.kubernetes => AUTO_DELAY,
             AnnounceDelay::Auto => Duration::ZERO,
         }
     }

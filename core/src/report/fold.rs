@@ -140,7 +140,7 @@ fn apply(report: &mut Report, hooks: &mut [Option<(usize, HookInfo)>], engine: &
             }
         }
         What::HookStart(..) | What::HookExtend(..) | What::HookEnd { .. } => apply_hook(hooks, at_us, &record.what),
-        What::Deadline(_) | What::HookCancel(_) | What::HookReturned(_) => {}
+        What::Deadline(_) | What::PrestopWait(_) | What::HookCancel(_) | What::HookReturned(_) => {}
     }
 }
 

@@ -37,7 +37,7 @@ pub enum State {
     Idle,
     /// Waiting for a trigger.
     Armed,
-    /// In this phase (empty while a held install keeps the first one back).
+    /// In this phase (empty while a held install keeps the first one back, and while a preStop waits for the signal).
     Stopping(String),
     /// Every phase is over.
     Stopped,
@@ -143,6 +143,41 @@ impl Runtime {
         let message = (!reason.is_empty()).then(|| reason.to_owned());
         self.shared.trigger(Reason::new(ReasonKind::Stop, message), grace, None);
         Ok(())
+    }
+
+    /// As the admin endpoint's `/prestop`: readiness turns red, `announce` and `drain` run, then the plan waits for the
+    /// signal, at latest until D less what the later phases are promised (spec 7.4). Never blocks, cannot be undone; nothing
+    /// new happens where a shutdown is under way.
+    ///
+    /// # Errors
+    /// `Closed`.
+    pub fn prestop(&self) -> Result<(), Error> {
+        self.shared.check_open()?;
+        self.shared.trigger(Reason::new(ReasonKind::Prestop, None), None, None);
+        Ok(())
+    }
+
+    /// Blocks until announce and drain of a preStop are over, or the whole shutdown is; true then, false when `limit` passed
+    /// first. At once true where another trigger began the shutdown.
+    ///
+    /// # Errors
+    /// `WrongThread` inside a hook; `Closed`.
+    pub fn wait_drained(&self, limit: Option<Duration>) -> Result<bool, Error> {
+        if exit::is_inside_hook() {
+            return Err(Error::new(ErrorKind::WrongThread, "wait_drained inside a hook would wait for itself"));
+        }
+        let until = limit.map_or(At::NEVER, |l| At::now().plus(l));
+        loop {
+            let seen = self.shared.drained.seen();
+            self.shared.check_open()?;
+            if self.shared.with_engine(|e| e.is_past_prestop()) {
+                return Ok(true);
+            }
+            if At::now() >= until {
+                return Ok(false);
+            }
+            self.shared.drained.wait(seen, until);
+        }
     }
 
     /// For bindings: the host ends by itself, about to leave with `code`; `error` says that it is an uncaught one.

@@ -30,6 +30,7 @@ enum Tell {
     /// Work in flight was given up.
     Left,
     Extend(At),
+    Drained,
     Finish(ExitPlan, bool),
 }
 
@@ -117,6 +118,7 @@ impl Dispatch {
                         self.tells.push(Tell::Left);
                     }
                 }
+                Command::Drained => self.tells.push(Tell::Drained),
                 Command::ExtendTimeout(deadline) => self.tells.push(Tell::Extend(deadline)),
                 Command::Finish { exit, at_once, .. } => self.tells.push(Tell::Finish(exit, at_once)),
             }
@@ -257,6 +259,7 @@ fn carry_out(shared: &Arc<Shared>, tell: Tell) {
         // Spec 9.3.
         Tell::Left => shared.events.say_left(inflight::total()),
         Tell::Extend(deadline) => shared.events.extend_timeout(deadline - At::now()),
+        Tell::Drained => shared.drained.notify(),
         Tell::Finish(exit, at_once) => shared.on_finish(exit, at_once),
     }
 }
@@ -268,7 +271,7 @@ fn set_watchdog(shared: &Shared, engine: &Engine, deadline: At) -> bool {
     }
     let margin = engine.window().map_or_else(|| margin_of(shared.config.grace.value), |(_, m)| m);
     if engine.finished().is_none() {
-        let code = engine.reason().and_then(|r| r.signo).map_or(70, |signo| 128 + signo);
+        let code = engine.started_by().map_or(70, |signo| 128 + signo);
         shared.watchdog.set_code(shared.config.exit_code_forced.value.unwrap_or(code));
     }
     let allowance = engine.rebase_allowance() + margin / 2;

@@ -22,7 +22,7 @@ const QUEUE: usize = 4096;
 #[derive(Clone, PartialEq, Debug, Default, Serialize)]
 pub struct EventView {
     /// `trigger`, `phase_start`, `phase_end`, `hook_start`, `hook_cancel`, `hook_end`, `deadline`, `progress`, `log`,
-    /// `reload`, `handler`, `status`, `finished`.
+    /// `reload`, `handler`, `status`, `prestop_wait`, `finished`.
     pub event: &'static str,
     /// Microseconds since the trigger; 0 before it.
     pub at_us: u64,

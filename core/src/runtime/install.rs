@@ -22,6 +22,7 @@ use crate::plan::{ANNOUNCE, DRAIN};
 use crate::process;
 use crate::report::Notify;
 use crate::signal::{self, Managed};
+use crate::wake::Wake;
 
 /// The living install of this process, leaked: a forked child or a late destructor may look at it at any time.
 static CURRENT: AtomicPtr<Shared> = AtomicPtr::new(std::ptr::null_mut());
@@ -211,6 +212,7 @@ impl Shared {
             reload: Reload::default(),
             events: Events::new(notify),
             closed: AtomicBool::new(false),
+            drained: Wake::new(),
             at_once: AtomicBool::new(false),
             threads: Mutex::new(Vec::with_capacity(4)),
             events_thread: Mutex::new(None),
@@ -285,6 +287,7 @@ impl Shared {
         self.wake_engine();
         self.events.bell();
         self.door.shake();
+        self.drained.notify();
         let until = At::now().plus(END_LIMIT);
         let own = std::mem::take(&mut *self.threads.lock().unwrap_or_else(PoisonError::into_inner));
         join_all_but(|| 0, own, until);

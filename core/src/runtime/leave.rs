@@ -112,6 +112,7 @@ impl Shared {
             self.watchdog.notify();
         }
         self.at_once.store(at_once, SeqCst);
+        self.drained.notify();
     }
 
     /// The report hangs: another thread opens the door instead. Made only then; where none can be made the process ends

@@ -41,6 +41,7 @@ use crate::hook::{Body, Ctx};
 use crate::host::Host;
 use crate::process;
 use crate::signal;
+use crate::wake::Wake;
 use leave::Door;
 use reload::Reload;
 use watchdog::Watchdog;
@@ -77,6 +78,8 @@ pub(crate) struct Shared {
     reload: Reload,
     pub(crate) events: events::Events,
     closed: AtomicBool,
+    /// Wakes who waits for a preStop's drain.
+    drained: Wake,
     /// Leave without the host's finalisers.
     at_once: AtomicBool,
     /// Threads that run nobody else's code; `uninstall` waits for their end.

@@ -85,6 +85,7 @@ fn view(engine: &Engine, record: &Record) -> Option<EventView> {
         What::Finished { outcome, exit } => {
             EventView { outcome: Some(outcome.word().to_owned()), value: u64::try_from(exit.code).ok(), ..plain("finished") }
         }
+        What::PrestopWait(most) => EventView { value: Some(micros(*most)), ..plain("prestop_wait") },
         What::Budgeted { .. }
         | What::HookExtend(..)
         | What::HookReturned(_)

@@ -29,6 +29,7 @@ pub const ALL: &[Judge] = &[
     ("commands make sense", commands),
     ("the outcome follows 6.3", outcome),
     ("the exit status follows 6.4", exit_status),
+    ("a preStop waits as 7.4 says", prestop_waits),
     ("over by D", over_in_time),
 ];
 
@@ -319,7 +320,7 @@ pub fn commands(t: &Trace) -> Verdict {
                 ensure!(!finished || *at_once, "finished twice");
                 finished = true;
             }
-            Command::Deadline(_) | Command::CountInFlight(_) | Command::ExtendTimeout(_) => {}
+            Command::Deadline(_) | Command::CountInFlight(_) | Command::ExtendTimeout(_) | Command::Drained => {}
         }
     }
     ensure!(finished && word == 2, "finished: {finished}, word: {word}");
@@ -407,7 +408,15 @@ pub fn exit_status(t: &Trace) -> Verdict {
     let rules = t.settings.exit;
     let code = t.proposed.or(t.host_code).unwrap_or(0);
     let plain = |code| ExitPlan { code, die_by: None };
-    let want = match (first.kind, outcome, first.signo) {
+    // After a preStop the first signal that was accepted counts as the one that started it.
+    let started_by = match first.kind {
+        ReasonKind::Prestop => t.records[..end].iter().find_map(|r| match &r.what {
+            What::Trigger { reason, action } if *action != TriggerAction::Duplicate => reason.signo,
+            _ => None,
+        }),
+        _ => first.signo,
+    };
+    let want = match (first.kind, outcome, started_by) {
         (ReasonKind::Uncaught, _, _) => plain(t.first_code.unwrap_or(1)),
         (_, ShutdownOutcome::Forced, by) => plain(rules.forced.unwrap_or(cut_by.or(by).map_or(70, |n| 128 + n))),
         (_, ShutdownOutcome::Degraded, _) if code != 0 => plain(code),
@@ -433,4 +442,67 @@ pub fn over_in_time(t: &Trace) -> Verdict {
     let latest = d.max(first.at).plus(t.latest);
     ensure!(at <= latest, "over at {at:?}, D {d:?}, called late by {:?}", t.latest);
     Ok(())
+}
+
+/// Announce and drain are over, and nothing but the preStop has come: then, and only then, the plan stands still until another
+/// trigger comes, or until what is left is what the later phases are promised.
+pub fn prestop_waits(t: &Trace) -> Verdict {
+    let by_prestop = |what: &What| matches!(what, What::Trigger { reason, .. } if reason.kind == ReasonKind::Prestop);
+    let other = |what: &What| matches!(what, What::Trigger { .. }) && !by_prestop(what);
+    let told = t.commands.iter().filter(|c| c.2 == Command::Drained).count();
+    let waits: Vec<usize> = (0..t.records.len()).filter(|k| matches!(t.records[*k].what, What::PrestopWait(_))).collect();
+    if !t.records.first().is_some_and(|r| by_prestop(&r.what)) {
+        ensure!(waits.is_empty() && told == 0, "waits {} times without a preStop, told {told} times", waits.len());
+        return Ok(());
+    }
+    ensure!(told == 1, "who asked for the preStop is told {told} times");
+    let first_signal = t.records.iter().find_map(|r| match &r.what {
+        What::Trigger { reason, action } if reason.signo.is_some() && *action != TriggerAction::Duplicate => Some(*action),
+        _ => None,
+    });
+    ensure!(first_signal.is_none_or(|a| a == TriggerAction::Recorded), "the signal after a preStop was {first_signal:?}");
+    // Drain is over where the first phase after it starts or is skipped; without a drain, where announce would end.
+    let plan = &t.settings.plan;
+    let from = plan.index("drain").or_else(|| plan.index("announce")).map_or(0, |i| i + 1);
+    let beyond = |what: &What| match what {
+        What::PhaseStart(i, _) | What::PhaseSkip(i) => *i >= from,
+        What::Finished { .. } => true,
+        _ => false,
+    };
+    let on = t.records.iter().position(|r| beyond(&r.what)).ok_or("it never went on")?;
+    let cut = t.records[..on].iter().any(|r| matches!(r.what, What::Rebased(_)));
+    let released = |until: usize| t.records[..until].iter().any(|r| other(&r.what));
+    match waits[..] {
+        [k] => {
+            let What::PrestopWait(most) = t.records[k].what else { return Err("no wait".into()) };
+            ensure!(k < on && !released(k), "waits although another trigger had come, or too late");
+            let end = t.records[k].at.plus(most);
+            let went_on = t.records[on].at;
+            // Hooks that come and go in later phases move the end, and so does D.
+            let gone = t.hooks.iter().any(|h| h.removed.is_some_and(|r| r > k && r <= on));
+            ensure!(went_on <= end.plus(t.latest) || cut || gone, "went on at {went_on:?}, it had until {end:?}");
+            let left = w_left(t, on, from);
+            ensure!(released(on) || cut || left <= Duration::from_nanos(100), "went on with nothing new and {left:?} to spare");
+            ensure!(
+                !t.steps.iter().any(|s| s.now > t.records[k].at && s.now < went_on && !s.running.is_empty()),
+                "hooks run meanwhile"
+            );
+        }
+        [] => {
+            // Nothing to wait for: another trigger, a cut, or no time beyond the reserves.
+            let left = w_left(t, on, from);
+            ensure!(released(on) || cut || left <= Duration::from_nanos(100), "did not wait with {left:?} to spare");
+        }
+        _ => return Err(format!("waits {} times", waits.len())),
+    }
+    Ok(())
+}
+
+/// What lies between record `k` and the reserves of phase `from` and later ones.
+fn w_left(t: &Trace, k: usize, from: usize) -> Duration {
+    let mut w = Window::new();
+    t.records[..k].iter().for_each(|r| w.see(r.at, &r.what));
+    let Some(b) = w.b else { return Duration::ZERO };
+    let kept: Duration = (from..t.settings.plan.phases().len()).map(|j| reserve_of(t, j, k, b)).sum();
+    (w.d - t.records[k].at).saturating_sub(kept)
 }

@@ -223,7 +223,7 @@ fn trigger(r: &mut Rng, grace: Duration) -> Outside {
         };
     }
     Outside::Trigger {
-        kind: r.pick(&[ReasonKind::Stop, ReasonKind::HostEnd, ReasonKind::Uncaught]),
+        kind: r.pick(&[ReasonKind::Stop, ReasonKind::HostEnd, ReasonKind::Uncaught, ReasonKind::Prestop, ReasonKind::Prestop]),
         grace: r.chance(30).then(|| up_to(r, grace)),
         host_code: r.chance(40).then(|| r.below(4) as i32),
     }
