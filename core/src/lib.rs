@@ -21,6 +21,7 @@
 //!
 //! The rules, numbered, are in `docs/spec.md`; `docs/architecture.md` shows how a signal travels through these modules.
 
+mod admin;
 pub mod clock;
 pub mod config;
 #[doc(hidden)]
@@ -42,8 +43,8 @@ pub mod signal;
 pub mod wake;
 
 pub use config::{
-    Action, AnnounceDelay, DeclKind, ExecSpec, Exit, HookDecl, HttpSpec, NormalGrace, Options, Repeat, ReportTo, SignalRule,
-    SignalSpec,
+    Action, AdminAt, AnnounceDelay, DeclKind, ExecSpec, Exit, HookDecl, HttpSpec, NormalGrace, Options, Repeat, ReportTo,
+    SignalRule, SignalSpec, Token,
 };
 pub use engine::{ExitPlan, HookOutcome, Reason, ReasonKind, Removal, ShutdownOutcome};
 pub use error::{Error, ErrorKind};

@@ -62,6 +62,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("process", &["clock", "error", "wake"]),
     ("signal", &["clock", "error", "process", "wake"]),
     ("config", &["clock", "error", "plan", "signal"]),
+    ("admin", &["clock", "config", "error", "process", "signal"]),
     ("engine", &["clock", "config", "error", "plan"]),
     ("inflight", &["error", "signal"]),
     ("report", &["clock", "config", "engine", "plan", "signal"]),
@@ -70,7 +71,10 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("host", &["engine", "runtime", "signal"]),
     (
         "runtime",
-        &["clock", "config", "engine", "error", "hook", "host", "inflight", "plan", "process", "report", "signal", "wake"],
+        &[
+            "admin", "clock", "config", "engine", "error", "hook", "host", "inflight", "plan", "process", "report", "signal",
+            "wake",
+        ],
     ),
 ];
 

@@ -48,6 +48,9 @@ impl Config {
             }
         }
         // What the rows leave out.
+        if self.admin_token.value != other.admin_token.value {
+            return Some("admin_token: the two differ".to_owned());
+        }
         let differ = self.hooks.iter().zip(&other.hooks).position(|(a, b)| a != b);
         differ.map(|i| format!("hook[{i}]: both are {}, but differ in their particulars", text(&ours, &format!("hook[{i}]"))))
     }
@@ -74,6 +77,10 @@ impl Config {
             plain("systemd_extend", &self.systemd_extend),
             plain("inflight", &self.inflight),
             plain("hold", &self.hold),
+            row("admin", self.admin.value.to_string(), &self.admin.origin),
+            row("admin_token", if self.admin_token.value.is_some() { "set" } else { "none" }, &self.admin_token.origin),
+            plain("parent_death", &self.parent_death),
+            plain("stdin_eof", &self.stdin_eof),
         ];
         self.signals.iter().for_each(|s| signal_rows(s, &mut rows));
         self.phase_rows(&mut rows);

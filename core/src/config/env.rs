@@ -94,6 +94,7 @@ fn is_service_link(variable: &str) -> bool {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
+    use super::super::admin::{AdminAt, Token};
     use super::super::options::{AnnounceDelay, Exit, NormalGrace, Repeat, ReportTo};
     use super::*;
     use std::os::unix::ffi::OsStringExt;
@@ -124,6 +125,10 @@ mod tests {
             ("GRACESHUT_SYSTEMD_EXTEND", "1"),
             ("GRACESHUT_INFLIGHT", "false"),
             ("GRACESHUT_HOLD", "true"),
+            ("GRACESHUT_ADMIN", "[::1]:9901"),
+            ("GRACESHUT_ADMIN_TOKEN", "0123456789abcdef"),
+            ("GRACESHUT_PARENT_DEATH", "1"),
+            ("GRACESHUT_STDIN_EOF", "0"),
             ("GRACESHUT_CONFIG", "/etc/g.toml"),
             ("GRACESHUT_JOURNAL", "later"),
         ]))
@@ -147,6 +152,10 @@ mod tests {
             systemd_extend: Some(true),
             inflight: Some(false),
             hold: Some(true),
+            admin: Some(AdminAt::Tcp("[::1]:9901".parse().unwrap())),
+            admin_token: Some(Token::new("0123456789abcdef").unwrap()),
+            parent_death: Some(true),
+            stdin_eof: Some(false),
             ..Options::default()
         };
         assert_eq!(e.options, expected);
@@ -181,6 +190,14 @@ mod tests {
             ("GRACESHUT_REPORT", "stdrr"),
             ("GRACESHUT_REPORT", "fd:-1"),
             ("GRACESHUT_CONFIG", ""),
+            ("GRACESHUT_ADMIN", "localhost:9901"),
+            ("GRACESHUT_ADMIN", ":9901"),
+            ("GRACESHUT_ADMIN", "9901"),
+            ("GRACESHUT_ADMIN", "127.0.0.1:65536"),
+            ("GRACESHUT_ADMIN", "unix:"),
+            ("GRACESHUT_ADMIN", ""),
+            ("GRACESHUT_ADMIN_TOKEN", "short"),
+            ("GRACESHUT_STDIN_EOF", "yes"),
         ] {
             let e = from_vars(&vars(&[(name, value)])).unwrap_err();
             assert!(e.message().contains(name), "{name}={value}: {e}");

@@ -4,6 +4,7 @@
 //! [`resolve`](resolve()) lays them over each other (environment, file, code, platform, default) and keeps for each value
 //! where it came from. Nothing here is in force: `runtime` does what the resulting [`Config`] says.
 
+mod admin;
 mod check;
 mod effective;
 mod env;
@@ -23,6 +24,7 @@ mod time;
 mod walk;
 mod words;
 
+pub use admin::{AdminAt, Token};
 pub use json::{hook_from_json, options_from_json};
 pub use options::{
     Action, AnnounceDelay, DeclKind, ExecSpec, Exit, HookDecl, HttpSpec, NormalGrace, Options, Repeat, ReportTo, SignalRule,

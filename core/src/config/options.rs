@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::admin::{AdminAt, Token};
 use crate::plan::PhasePatch;
 
 /// Everything a program, a file or the environment can say. `None` and empty mean "not said here".
@@ -44,6 +45,14 @@ pub struct Options {
     pub inflight: Option<bool>,
     /// Defer action on a trigger until `ready()`, at most 1 s (spec 2.5).
     pub hold: Option<bool>,
+    /// Where the admin endpoint listens; nowhere by default.
+    pub admin: Option<AdminAt>,
+    /// What `/prestop` asks of peers that are neither on loopback nor of the same user.
+    pub admin_token: Option<Token>,
+    /// The end of the parent process is a trigger (spec 2.3).
+    pub parent_death: Option<bool>,
+    /// The end of stdin (a closed pipe or socket, a terminal hung up) is a trigger; nothing is ever read from it.
+    pub stdin_eof: Option<bool>,
     /// Changes to the default plan and custom phases.
     pub phases: Vec<(String, PhasePatch)>,
     /// Hooks declared as data.

@@ -27,6 +27,10 @@ pub(super) const SCALARS: &[&str] = &[
     "systemd_extend",
     "inflight",
     "hold",
+    "admin",
+    "admin_token",
+    "parent_death",
+    "stdin_eof",
 ];
 
 const TABLES: &[&str] = &["signals", "phases", "hook"];
@@ -66,6 +70,10 @@ pub fn read(value: &Value, unit: NumberUnit, source: &Source) -> Result<Options,
         systemd_extend: t.opt("systemd_extend", Item::boolean)?,
         inflight: t.opt("inflight", Item::boolean)?,
         hold: t.opt("hold", Item::boolean)?,
+        admin: t.opt("admin", Item::admin)?,
+        admin_token: t.opt("admin_token", Item::token)?,
+        parent_death: t.opt("parent_death", Item::boolean)?,
+        stdin_eof: t.opt("stdin_eof", Item::boolean)?,
         phases: t.opt("phases", Item::phases)?.unwrap_or_default(),
         hooks: t.opt("hook", Item::hooks)?.unwrap_or_default(),
     })

@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
+use super::admin::{self, AdminAt, Token};
 use super::layers::Layers;
 use super::options::{Action, AnnounceDelay, Exit, HookDecl, NormalGrace, Options, Repeat, ReportTo};
 use super::origin::{Origin, Setting};
@@ -80,6 +81,14 @@ pub struct Config {
     pub inflight: Setting<bool>,
     /// Whether triggers wait for `ready()`.
     pub hold: Setting<bool>,
+    /// Where the admin endpoint listens; a path is absolute where the working directory was known.
+    pub admin: Setting<AdminAt>,
+    /// What `/prestop` asks of strangers.
+    pub admin_token: Setting<Option<Token>>,
+    /// Whether the end of the parent process is a trigger.
+    pub parent_death: Setting<bool>,
+    /// Whether the end of stdin is.
+    pub stdin_eof: Setting<bool>,
     /// The phases, checked against the budget.
     pub plan: Plan,
     /// Who said what about each phase of the plan, in its order.
@@ -148,6 +157,10 @@ pub fn resolve(code: Options, sources: &Sources) -> Result<Config, Error> {
         systemd_extend: layers.pick("systemd_extend", |o| o.systemd_extend, false),
         inflight: layers.pick("inflight", |o| o.inflight, true),
         hold: layers.pick("hold", |o| o.hold, false),
+        admin: admin::absolute(layers.pick("admin", |o| o.admin.clone(), AdminAt::None), sources.dir.as_deref()),
+        admin_token: layers.pick("admin_token", |o| o.admin_token.clone().map(Some), None),
+        parent_death: layers.pick("parent_death", |o| o.parent_death, false),
+        stdin_eof: layers.pick("stdin_eof", |o| o.stdin_eof, false),
         phase_origins: plan.names().map(|name| phase_origins(&layers, name)).collect(),
         plan,
         hook_origins: hooks.iter().map(|h| h.origin.clone()).collect(),

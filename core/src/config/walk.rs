@@ -65,6 +65,11 @@ impl<'a> Item<'a> {
         self.unit
     }
 
+    /// How an error names this key.
+    pub(super) fn label(&self) -> String {
+        self.source.label(&self.key)
+    }
+
     /// An error that names this key and its value.
     pub(super) fn refuse(&self, kind: ErrorKind, why: impl Display) -> Error {
         let label = self.source.label(&self.key);

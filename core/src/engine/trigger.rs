@@ -32,6 +32,10 @@ pub enum ReasonKind {
     Uncaught,
     /// The preStop endpoint: announce and drain, then the signal.
     Prestop,
+    /// The parent process is gone.
+    ParentDeath,
+    /// Stdin ended.
+    StdinEof,
 }
 
 impl ReasonKind {
@@ -44,6 +48,8 @@ impl ReasonKind {
             ReasonKind::HostEnd => "host_end",
             ReasonKind::Uncaught => "uncaught",
             ReasonKind::Prestop => "prestop",
+            ReasonKind::ParentDeath => "parent_death",
+            ReasonKind::StdinEof => "stdin_eof",
         }
     }
 }

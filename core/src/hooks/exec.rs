@@ -58,7 +58,10 @@ fn command(spec: &ExecSpec, context: &Context) -> Command {
     command.args(&spec.argv[1..]).stdin(Stdio::null()).process_group(0);
     command.stdout(copy_of(std::io::stdout().as_fd())).stderr(copy_of(std::io::stderr().as_fd()));
     let grace = context.remaining().map_or_else(|| "10s".to_owned(), format_duration);
-    command.env("GRACESHUT_GRACE", grace).env_remove("GRACESHUT_REPORT").env_remove("GRACESHUT_JOURNAL");
+    command.env("GRACESHUT_GRACE", grace);
+    for own in ["GRACESHUT_REPORT", "GRACESHUT_JOURNAL", "GRACESHUT_ADMIN", "GRACESHUT_ADMIN_TOKEN"] {
+        command.env_remove(own);
+    }
     command.envs(spec.env.iter().map(|(k, v)| (k, v)));
     if let Some(dir) = &spec.dir {
         command.current_dir(dir);

@@ -26,10 +26,12 @@ static GENERATION: AtomicU32 = AtomicU32::new(1);
 static OWNED: AtomicU32 = AtomicU32::new(0);
 static REGISTERED: AtomicU32 = AtomicU32::new(0);
 
-/// F41: in the child only a number moves (and memory is wiped where the kernel does not). Runs in every fork child.
+/// F41: in the child only a number moves (and memory is wiped where the kernel does not); the admin endpoint's descriptors,
+/// which a parent that ends would leave bound to a child that serves nothing, are closed. Runs in every fork child.
 unsafe extern "C" fn in_child() {
     GENERATION.fetch_add(1, Ordering::SeqCst);
     wipe_by_hand();
+    super::fds::close_in_child();
 }
 
 /// Pins the library, maps the owner word and registers the fork handler, once. Owns nothing yet.

@@ -187,7 +187,7 @@ impl ReasonInfo {
         ReasonInfo { kind: "none".to_owned(), signal: None, sender_pid: None, sender_uid: None, message: None }
     }
 
-    fn of(reason: &Reason) -> ReasonInfo {
+    pub(crate) fn of(reason: &Reason) -> ReasonInfo {
         ReasonInfo {
             kind: reason.kind.word().to_owned(),
             signal: reason.signo.map(signal_name),

@@ -303,6 +303,12 @@ impl Runtime {
         self.shared.status_line()
     }
 
+    /// Where the admin endpoint listens, as a client would name it (the port or pid filled in); `None` without one.
+    #[must_use]
+    pub fn admin_address(&self) -> Option<String> {
+        self.shared.admin_at().map(str::to_owned)
+    }
+
     /// Work in flight without a group name.
     #[must_use]
     pub fn inflight(&self) -> InFlight {

@@ -193,7 +193,12 @@ fn end_hook_by_exit(shared: &Arc<Shared>, context: &Context, status: i32) {
 #[unsafe(link_section = ".fini_array")]
 static LAST_ACT: extern "C" fn() = {
     extern "C" fn fini() {
-        let _ = std::panic::catch_unwind(last_act);
+        let _ = std::panic::catch_unwind(|| {
+            if let Some(shared) = install::current_shared() {
+                shared.unlink_admin();
+            }
+            last_act();
+        });
     }
     fini
 };

@@ -1,7 +1,7 @@
 //! Installing: the only moment at which handlers and threads come into being (spec 2.1, 2.4, 2.5).
 
 use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, Ordering::SeqCst};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use super::dispatch::Dispatch;
@@ -11,6 +11,7 @@ use super::reload::Reload;
 use super::watchdog::Watchdog;
 use super::workers::{Workers, join_all_but};
 use super::{Core, Runtime, Shared, State, exit, join, reporter};
+use crate::admin::Server;
 use crate::clock::At;
 use crate::config::{self, Action, Config, Exit, Options, Sources};
 use crate::engine::{Engine, ExitRules, Settings};
@@ -70,10 +71,10 @@ pub(super) fn current_shared() -> Option<Arc<Shared>> {
     (shared.is_open() && shared.pid == process::raw::pid()).then_some(shared)
 }
 
-/// True in a forked child whose parent had installed.
-fn is_inherited() -> bool {
-    // SAFETY: a non-null CURRENT points to a leaked `Shared`; only its plain pid is read.
-    unsafe { CURRENT.load(SeqCst).as_ref() }.is_some_and(|s| s.pid != process::raw::pid())
+/// The parent's install, in a forked child that has none of its own; only what never changes may be read.
+fn inherited() -> Option<&'static Shared> {
+    // SAFETY: a non-null CURRENT points to a leaked `Shared`.
+    unsafe { CURRENT.load(SeqCst).as_ref() }.filter(|s| s.pid != process::raw::pid())
 }
 
 /// Installs on behalf of a language.
@@ -134,15 +135,20 @@ impl Installer {
                 )),
             };
         }
-        if is_inherited() {
+        let parents = inherited();
+        if parents.is_some() {
             inflight::forget_all();
         }
         let shared = Shared::new(config, self.host);
         join::lead()?;
+        let admin = shared.open_admin(parents.map(|p| &p.config.admin.value)).inspect_err(|_| join::resign())?;
         // A signal from here on is kept by the words and found by the engine's first look (spec 2.5).
-        shared.arm().inspect_err(|_| join::resign())?;
+        shared.arm().inspect_err(|_| {
+            shared.unlink_admin();
+            join::resign();
+        })?;
         // The plan's own hooks come before the engine's thread, which may find a signal at once: no phase is over yet.
-        match shared.register_own_hooks().and_then(|()| shared.start_threads()) {
+        match shared.register_own_hooks().and_then(|()| shared.start_threads(admin)) {
             Ok(()) => {
                 exit::register();
                 CURRENT.store(Arc::into_raw(Arc::clone(&shared)).cast_mut(), SeqCst);
@@ -217,6 +223,7 @@ impl Shared {
             threads: Mutex::new(Vec::with_capacity(4)),
             events_thread: Mutex::new(None),
             armed: Mutex::new(Vec::new()),
+            admin: OnceLock::new(),
             config,
         })
     }
@@ -243,7 +250,7 @@ impl Shared {
         Ok(())
     }
 
-    fn start_threads(self: &Arc<Self>) -> Result<(), Error> {
+    fn start_threads(self: &Arc<Self>, admin: Option<Server>) -> Result<(), Error> {
         let watchdog = Arc::clone(&self.watchdog);
         if self.watchdog_on {
             self.spawn("gs-watchdog", OWN_STACK, move || watchdog.run())?;
@@ -252,6 +259,10 @@ impl Shared {
         self.spawn("gs-engine", OWN_STACK, move || dispatch.run())?;
         // The host's exit runs here, and with it atexit handlers of any appetite.
         self.spawn("gs-report", EXIT_STACK, move || reporter::run(&shared))?;
+        if let Some(server) = admin {
+            let shared = Arc::clone(self);
+            self.spawn("gs-admin", OWN_STACK, move || shared.serve_admin(server))?;
+        }
         self.native.start()
     }
 
@@ -284,6 +295,8 @@ impl Shared {
         CURRENT.store(std::ptr::null_mut(), SeqCst);
         self.closed.store(true, SeqCst);
         self.watchdog.stop();
+        self.ring_admin();
+        self.unlink_admin();
         self.wake_engine();
         self.events.bell();
         self.door.shake();

@@ -6,10 +6,12 @@
 //! | `gs-watchdog` | install | all blocked | on its deadline only |
 //! | `gs-report` | install | all blocked | on writing the report |
 //! | `gs-hook` | install (one), kept ones at registration, more when needed | the host's mask | yes |
+//! | `gs-admin` | install, where asked for | all blocked | in `poll` |
 //! | `gs-events` | with the first event callback | all blocked | in that callback |
 //!
 //! One lock guards the engine and the bodies. It is held for a state change, never across a call into anybody's code.
 
+mod admin;
 mod api;
 mod dispatch;
 mod events;
@@ -23,7 +25,7 @@ mod watchdog;
 mod workers;
 
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -86,6 +88,7 @@ pub(crate) struct Shared {
     threads: Mutex<Vec<JoinHandle<()>>>,
     events_thread: Mutex<Option<JoinHandle<()>>>,
     armed: Mutex<Vec<signal::Armed>>,
+    admin: OnceLock<admin::Admin>,
 }
 
 impl Shared {

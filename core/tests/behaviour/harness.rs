@@ -201,6 +201,10 @@ impl Running {
         self.signal(libc::SIGTERM)
     }
 
+    pub fn folder(&self) -> PathBuf {
+        self.folder.clone()
+    }
+
     pub fn is_alive(&mut self) -> bool {
         self.child.try_wait().unwrap().is_none()
     }

@@ -5,6 +5,7 @@
 
 mod harness;
 
+mod admin;
 mod budget;
 mod exits;
 mod fork;
@@ -17,6 +18,7 @@ mod signals;
 mod work;
 
 const SUITES: &[harness::Suite] = &[
+    admin::SUITE,
     budget::SUITE,
     exits::SUITE,
     fork::SUITE,
