@@ -98,13 +98,21 @@ export interface Options {
   inflight?: boolean;
   /** Defer action on a trigger until `ready()`, at most 1 s. */
   hold?: boolean;
+  /** `"127.0.0.1:9901"`, `"[::1]:9901"` or `"unix:/path"`: /livez, /readyz, /status and /prestop, answered by a native thread. */
+  admin?: string;
+  /** What /prestop asks of peers that are neither on loopback nor of the same user: 16 to 256 visible ASCII characters. */
+  adminToken?: string;
+  /** The death of the parent process starts the shutdown. */
+  parentDeath?: boolean;
+  /** The end of stdin starts the shutdown; nothing is read from it. */
+  stdinEof?: boolean;
   phases?: Readonly<Record<string, PhaseOptions>>;
   hooks?: readonly DeclaredHook[];
 }
 
 /** Why the process stops. */
 export interface Reason {
-  kind: 'signal' | 'stop' | 'host_end' | 'uncaught';
+  kind: 'signal' | 'stop' | 'host_end' | 'uncaught' | 'prestop' | 'parent_death' | 'stdin_eof';
   /** `"TERM"`, for a signal. */
   signal: string | null;
   /** For people only; 0 from another pid namespace. */

@@ -144,8 +144,8 @@ pub unsafe extern "C" fn graceshut_ctx_signal(ctx: *const graceshut_ctx) -> c_in
     })
 }
 
-/// Why the process stops, the first trigger: "signal", "stop: words of the caller", "host_end", "uncaught: words". Null for
-/// null. Free it with `graceshut_string_free`. Never blocks. (spec 2.2)
+/// Why the process stops, the first trigger: "signal", "stop: words of the caller", "host_end", "uncaught: words", "prestop",
+/// "parent_death", "stdin_eof". Null for null. Free it with `graceshut_string_free`. Never blocks. (spec 2.2)
 ///
 /// # Safety
 /// As `graceshut_ctx_remaining_us`.

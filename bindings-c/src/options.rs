@@ -55,7 +55,8 @@ pub struct graceshut_options {
     /// Null: not said. (spec 11.1)
     pub report: *const c_char,
     /// Every other option: one JSON object with the keys of graceshut.toml, as in {"phases": {"drain": {"cap": "4s"}}}. Bare
-    /// numbers are microseconds. The members above win over it. Null: none.
+    /// numbers are microseconds. Here belongs {"admin": "127.0.0.1:9901"} (or "unix:/path"; with "admin_token"): /livez, /readyz,
+    /// /status and /prestop on a native thread (spec 7.5). The members above win over it. Null: none.
     pub json: *const c_char,
     /// For language bindings, see `graceshut_host`. Null in a C program.
     pub host: *const graceshut_host,

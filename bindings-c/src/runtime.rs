@@ -275,7 +275,7 @@ pub unsafe extern "C" fn graceshut_status(gs: *const graceshut_t) -> *mut c_char
 /// A reload hook: 0 is ok, anything else failed. On a worker thread of graceshut; may block.
 pub type graceshut_reload_fn = Option<unsafe extern "C" fn(user_data: *mut c_void) -> c_int>;
 /// Takes an event: one JSON object with "event" (trigger, phase_start, phase_end, hook_start, hook_cancel, hook_end, deadline,
-/// progress, log, reload, handler, status, finished), "at_us" since the trigger, and where they apply "phase", "hook",
+/// progress, log, reload, handler, status, prestop_wait, finished), "at_us" since the trigger, and where they apply "phase", "hook",
 /// "outcome", "message", "value", "total". `json` is valid during the call. On a thread of its own, one event at a time; may
 /// block, which delays later events and nothing else; must not call `graceshut_uninstall`.
 pub type graceshut_event_fn = Option<unsafe extern "C" fn(json: *const c_char, user_data: *mut c_void)>;

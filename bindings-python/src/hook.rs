@@ -218,7 +218,7 @@ pub(crate) struct Reason {
 
 #[pymethods]
 impl Reason {
-    /// "signal", "stop", "host_end" or "uncaught".
+    /// "signal", "stop", "host_end", "uncaught", "prestop", "parent_death" or "stdin_eof".
     #[getter]
     fn kind(&self) -> &'static str {
         self.inner.kind.word()

@@ -49,6 +49,10 @@ if TYPE_CHECKING:
         systemd_extend: Optional[bool] = ...,
         inflight: Optional[bool] = ...,
         hold: Optional[bool] = ...,
+        admin: Optional[str] = ...,
+        admin_token: Optional[str] = ...,
+        parent_death: Optional[bool] = ...,
+        stdin_eof: Optional[bool] = ...,
         phases: Optional[Mapping[str, Mapping[str, Any]]] = ...,
         hook: Optional[Sequence[Mapping[str, Any]]] = ...,
         logging: bool = ...,
@@ -60,6 +64,9 @@ if TYPE_CHECKING:
 
         grace: seconds from the trigger until something outside kills the process (a pod's grace period).
         exit: "host" leaves by SystemExit in the main thread, "reraise" dies by the signal, "manual" never leaves.
+        admin: "127.0.0.1:9901" or "unix:/path": /livez, /readyz, /status and /prestop, answered by a native thread.
+        admin_token: what /prestop asks of peers that are neither on loopback nor of the same user.
+        parent_death, stdin_eof: the parent's death, or the end of stdin, starts the shutdown.
         logging: False keeps events out of ``logging.getLogger("graceshut")``.
 
         Raises BadConfig, BadTime, BadPlan, PlanDoesNotFit, NotUtf8, BadValue, Unsupported, Disagree, Os.

@@ -18,7 +18,7 @@ class Reason:
 
     @property
     def kind(self) -> str:
-        """ "signal", "stop", "host_end" or "uncaught"."""
+        """ "signal", "stop", "host_end", "uncaught", "prestop", "parent_death" or "stdin_eof"."""
     @property
     def signo(self) -> Optional[int]: ...
     @property

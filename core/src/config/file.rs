@@ -6,6 +6,8 @@ use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
 
 use super::env::CONFIG;
 use super::options::Options;
@@ -71,12 +73,16 @@ fn contents(path: &Path, named: bool) -> Result<String, Error> {
 }
 
 fn parse(text: &str, path: &Path) -> Result<Value, Error> {
-    let table: toml::Table = toml::from_str(text).map_err(|e| {
-        let (line, column) = position(text, e.span().map_or(usize::MAX, |s| s.start));
-        let words = e.message().lines().collect::<Vec<_>>().join(", ");
+    let refuse = |at: usize, words: &str| {
+        let (line, column) = position(text, at);
         Error::new(ErrorKind::BadConfig, format!("{}:{line}:{column}: {words}", path.display()))
+    };
+    let parsed = DeTable::parse(text).map_err(|e| {
+        let words = e.message().lines().collect::<Vec<_>>().join(", ");
+        refuse(e.span().map_or(usize::MAX, |s| s.start), &words)
     })?;
-    Ok(json(toml::Value::Table(table)))
+    let span = parsed.span();
+    json(Spanned::new(span, DeValue::Table(parsed.into_inner()))).map_err(|at| refuse(at, "this number is too large"))
 }
 
 /// Line and column, from 1, of byte `at` (or of the end).
@@ -86,15 +92,25 @@ fn position(text: &str, at: usize) -> (usize, usize) {
     (before.matches('\n').count() + 1, before[line_start..].chars().count() + 1)
 }
 
-/// By hand, since serde turns a NaN into null and a date into a table of its own.
-fn json(value: toml::Value) -> Value {
-    match value {
-        toml::Value::String(s) => Value::String(s),
-        toml::Value::Integer(n) => Value::from(n),
-        toml::Value::Float(f) => number(f),
-        toml::Value::Boolean(b) => Value::Bool(b),
-        toml::Value::Datetime(d) => Value::String(d.to_string()),
-        toml::Value::Array(items) => Value::Array(items.into_iter().map(json).collect()),
-        toml::Value::Table(t) => Value::Object(t.into_iter().map(|(k, v)| (k, json(v))).collect()),
-    }
+/// By hand, since serde turns a NaN into null and a date into a table of its own, and is a large part of the library. The
+/// error is where a number stands that does not fit.
+fn json(value: Spanned<DeValue<'_>>) -> Result<Value, usize> {
+    let at = value.span().start;
+    Ok(match value.into_inner() {
+        DeValue::String(s) => Value::String(s.into_owned()),
+        DeValue::Integer(n) => Value::from(i64::from_str_radix(n.as_str(), n.radix()).map_err(|_| at)?),
+        DeValue::Float(f) => number(float(f.as_str()).ok_or(at)?),
+        DeValue::Boolean(b) => Value::Bool(b),
+        DeValue::Datetime(d) => Value::String(d.to_string()),
+        DeValue::Array(items) => Value::Array(items.into_iter().map(json).collect::<Result<_, _>>()?),
+        DeValue::Table(t) => {
+            let pairs = t.into_iter().map(|(k, v)| json(v).map(|v| (k.into_inner().into_owned(), v)));
+            Value::Object(pairs.collect::<Result<_, _>>()?)
+        }
+    })
+}
+
+/// The number, unless it is written as a finite one and is beyond every one.
+fn float(text: &str) -> Option<f64> {
+    text.parse().ok().filter(|f: &f64| !f.is_infinite() || text.contains("inf"))
 }

@@ -29,17 +29,25 @@ impl Layers {
 
     /// The topmost value of `key`, as `get` finds it in one source's options.
     pub(super) fn find<T>(&self, key: &str, get: impl Fn(&Options) -> Option<T>) -> Option<Setting<T>> {
-        if let Some(value) = get(&self.env) {
-            return Some(Setting::new(value, Origin::Environment(variable_of(key))));
-        }
-        if let Some((path, value)) = self.file.as_ref().and_then(|(path, o)| Some((path, get(o)?))) {
-            return Some(Setting::new(value, Origin::File(path.clone())));
-        }
-        get(&self.code).map(|value| Setting::new(value, Origin::Code))
+        let (options, origin) = self.topmost(key, &|o| get(o).is_some())?;
+        get(options).map(|value| Setting::new(value, origin))
     }
 
-    /// As [`find`](Layers::find), with a value for when nobody said anything.
-    pub(super) fn pick<T>(&self, key: &str, get: impl Fn(&Options) -> Option<T>, default: T) -> Setting<T> {
+    /// Who said something about `key`. Once for all types of values: it is a large part of the library otherwise.
+    #[inline(never)]
+    fn topmost(&self, key: &str, said: &dyn Fn(&Options) -> bool) -> Option<(&Options, Origin)> {
+        if said(&self.env) {
+            return Some((&self.env, Origin::Environment(variable_of(key))));
+        }
+        match &self.file {
+            Some((path, options)) if said(options) => Some((options, Origin::File(path.clone()))),
+            _ => said(&self.code).then_some((&self.code, Origin::Code)),
+        }
+    }
+
+    /// As [`find`](Layers::find), with a value for when nobody said anything. A function pointer: once for a type, not for a key.
+    #[inline(never)]
+    pub(super) fn pick<T>(&self, key: &str, get: fn(&Options) -> Option<T>, default: T) -> Setting<T> {
         self.find(key, get).unwrap_or(Setting::new(default, Origin::Default))
     }
 

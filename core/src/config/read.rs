@@ -43,6 +43,7 @@ const TABLES: &[&str] = &["signals", "phases", "hook"];
 /// [`ErrorKind::Unsupported`] for what this build cannot do;
 /// [`ErrorKind::BadConfig`] for everything else: an unknown key or word, a wrong type, a number out of range.
 /// Every message names the key, its value, its source and the nearest valid one.
+#[allow(clippy::field_reassign_with_default, reason = "said inside")]
 pub fn read(value: &Value, unit: NumberUnit, source: &Source) -> Result<Options, Error> {
     let root = Item::root(value, unit, source);
     let known: Vec<&str> = SCALARS.iter().chain(TABLES).copied().collect();
@@ -51,32 +52,33 @@ pub fn read(value: &Value, unit: NumberUnit, source: &Source) -> Result<Options,
         return Err(Error::new(ErrorKind::Unsupported, format!("{place}: this build keeps no journal; remove the key")));
     }
     let t = root.table(&known)?;
-    Ok(Options {
-        grace: t.opt("grace", Item::time)?,
-        grace_normal: t.opt("grace_normal", Item::grace_normal)?,
-        already_spent: t.opt("already_spent", Item::time)?,
-        announce_delay: t.opt("announce_delay", Item::announce_delay)?,
-        serving: t.opt("serving", Item::boolean)?,
-        signals: t.opt("signals", Item::signals)?.unwrap_or_default(),
-        repeat: t.opt("repeat", |i| i.word(super::words::REPEATS))?,
-        exit: t.opt("exit", |i| i.word(super::words::EXITS))?,
-        exit_code_clean: t.opt("exit_code_clean", Item::exit_code)?,
-        exit_code_degraded: t.opt("exit_code_degraded", Item::exit_code)?,
-        exit_code_forced: t.opt("exit_code_forced", Item::exit_code)?,
-        exit_cap: t.opt("exit_cap", Item::time)?,
-        watchdog: t.opt("watchdog", Item::boolean)?,
-        max_workers: t.opt("max_workers", |i| Ok(i.integer(1..=1024)? as u32))?,
-        report: t.opt("report", Item::report)?,
-        systemd_extend: t.opt("systemd_extend", Item::boolean)?,
-        inflight: t.opt("inflight", Item::boolean)?,
-        hold: t.opt("hold", Item::boolean)?,
-        admin: t.opt("admin", Item::admin)?,
-        admin_token: t.opt("admin_token", Item::token)?,
-        parent_death: t.opt("parent_death", Item::boolean)?,
-        stdin_eof: t.opt("stdin_eof", Item::boolean)?,
-        phases: t.opt("phases", Item::phases)?.unwrap_or_default(),
-        hooks: t.opt("hook", Item::hooks)?.unwrap_or_default(),
-    })
+    // One by one into one value: what an early return has to clean up is then the same everywhere.
+    let mut o = Options::default();
+    o.grace = t.opt("grace", Item::time)?;
+    o.grace_normal = t.opt("grace_normal", Item::grace_normal)?;
+    o.already_spent = t.opt("already_spent", Item::time)?;
+    o.announce_delay = t.opt("announce_delay", Item::announce_delay)?;
+    o.serving = t.opt("serving", Item::boolean)?;
+    o.signals = t.opt("signals", Item::signals)?.unwrap_or_default();
+    o.repeat = t.opt("repeat", |i| i.word(super::words::REPEATS))?;
+    o.exit = t.opt("exit", |i| i.word(super::words::EXITS))?;
+    o.exit_code_clean = t.opt("exit_code_clean", Item::exit_code)?;
+    o.exit_code_degraded = t.opt("exit_code_degraded", Item::exit_code)?;
+    o.exit_code_forced = t.opt("exit_code_forced", Item::exit_code)?;
+    o.exit_cap = t.opt("exit_cap", Item::time)?;
+    o.watchdog = t.opt("watchdog", Item::boolean)?;
+    o.max_workers = t.opt("max_workers", |i| Ok(i.integer(1..=1024)? as u32))?;
+    o.report = t.opt("report", Item::report)?;
+    o.systemd_extend = t.opt("systemd_extend", Item::boolean)?;
+    o.inflight = t.opt("inflight", Item::boolean)?;
+    o.hold = t.opt("hold", Item::boolean)?;
+    o.admin = t.opt("admin", Item::admin)?;
+    o.admin_token = t.opt("admin_token", Item::token)?;
+    o.parent_death = t.opt("parent_death", Item::boolean)?;
+    o.stdin_eof = t.opt("stdin_eof", Item::boolean)?;
+    o.phases = t.opt("phases", Item::phases)?.unwrap_or_default();
+    o.hooks = t.opt("hook", Item::hooks)?.unwrap_or_default();
+    Ok(o)
 }
 
 impl Item<'_> {

@@ -137,6 +137,7 @@ pub fn resolve(code: Options, sources: &Sources) -> Result<Config, Error> {
             |e: Error| Error::new(e.kind(), format!("hook[{i}] ({}): phase = \"{}\": {e}", hook.origin, hook.value.phase));
         plan.find(&hook.value.phase).map_err(place)?;
     }
+    let signals = signal_map(&layers)?;
     Ok(Config {
         margin,
         budget,
@@ -144,7 +145,7 @@ pub fn resolve(code: Options, sources: &Sources) -> Result<Config, Error> {
         announce_delay: layers.pick("announce_delay", |o| o.announce_delay, AnnounceDelay::Auto),
         kubernetes: sources.around.kubernetes(),
         serving: layers.pick("serving", |o| o.serving, false),
-        signals: signal_map(&layers)?,
+        signals,
         repeat: layers.pick("repeat", |o| o.repeat, Repeat::default()),
         exit: layers.pick("exit", |o| o.exit, Exit::default()),
         exit_code_clean: layers.pick("exit_code_clean", |o| o.exit_code_clean.map(Some), None),

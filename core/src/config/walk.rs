@@ -72,6 +72,11 @@ impl<'a> Item<'a> {
 
     /// An error that names this key and its value.
     pub(super) fn refuse(&self, kind: ErrorKind, why: impl Display) -> Error {
+        self.refusal(kind, &why)
+    }
+
+    #[inline(never)]
+    fn refusal(&self, kind: ErrorKind, why: &dyn Display) -> Error {
         let label = self.source.label(&self.key);
         match self.value {
             Value::Object(_) => Error::new(kind, format!("{label}: {why}")),
@@ -81,7 +86,7 @@ impl<'a> Item<'a> {
 
     /// An error of the usual kind.
     pub(super) fn bad(&self, why: impl Display) -> Error {
-        self.refuse(ErrorKind::BadConfig, why)
+        self.refusal(ErrorKind::BadConfig, &why)
     }
 
     fn wrong_type(&self, wanted: &str) -> Error {
@@ -127,13 +132,20 @@ impl<'a> Item<'a> {
 
     /// Reads one of the words of `table`.
     pub(super) fn word<T: Copy>(&self, table: &[(&'static str, T)]) -> Result<T, Error> {
+        let words: Vec<&'static str> = table.iter().map(|(w, _)| *w).collect();
+        let at = self.word_at(&words)?;
+        table.get(at).map(|(_, v)| *v).ok_or_else(|| self.wrong_type(&one_of(&words)))
+    }
+
+    /// Which of `words` this is.
+    fn word_at(&self, words: &[&'static str]) -> Result<usize, Error> {
         let given = match self.value {
             Value::String(s) => s.as_str(),
-            _ => return Err(self.wrong_type(&one_of(table))),
+            _ => return Err(self.wrong_type(&one_of(words))),
         };
-        table.iter().find(|(w, _)| *w == given).map(|(_, v)| *v).ok_or_else(|| {
-            let hint = did_you_mean(given, table.iter().map(|(w, _)| *w));
-            self.bad(format_args!("unknown word{hint} ({} is wanted here)", one_of(table)))
+        words.iter().position(|w| *w == given).ok_or_else(|| {
+            let hint = did_you_mean(given, words.iter().copied());
+            self.bad(format_args!("unknown word{hint} ({} is wanted here)", one_of(words)))
         })
     }
 
@@ -172,17 +184,19 @@ impl<'a> Item<'a> {
 
 impl<'a> Table<'a> {
     /// The value of `key`, if it is there.
+    #[inline(never)]
     pub(super) fn get(&self, key: &str) -> Option<Item<'a>> {
         self.map.get(key).map(|value| self.item(key, value))
     }
 
     /// The value of `key` as `read` understands it, if it is there.
-    pub(super) fn opt<T>(&self, key: &str, read: impl FnOnce(&Item<'a>) -> Result<T, Error>) -> Result<Option<T>, Error> {
+    #[inline(never)]
+    pub(super) fn opt<T>(&self, key: &str, read: fn(&Item<'a>) -> Result<T, Error>) -> Result<Option<T>, Error> {
         self.get(key).map(|item| read(&item)).transpose()
     }
 
     /// As [`opt`](Table::opt), but the key has to be there.
-    pub(super) fn need<T>(&self, key: &str, read: impl FnOnce(&Item<'a>) -> Result<T, Error>) -> Result<T, Error> {
+    pub(super) fn need<T>(&self, key: &str, read: fn(&Item<'a>) -> Result<T, Error>) -> Result<T, Error> {
         self.opt(key, read)?.ok_or_else(|| self.bad(format_args!("the key \"{key}\" is missing")))
     }
 
@@ -205,8 +219,8 @@ fn join(parent: &str, key: &str) -> String {
     if parent.is_empty() { key.to_owned() } else { format!("{parent}.{key}") }
 }
 
-fn one_of<T>(table: &[(&'static str, T)]) -> String {
-    let words: Vec<String> = table.iter().map(|(w, _)| format!("\"{w}\"")).collect();
+fn one_of(words: &[&'static str]) -> String {
+    let words: Vec<String> = words.iter().map(|w| format!("\"{w}\"")).collect();
     words.join(" or ")
 }
 

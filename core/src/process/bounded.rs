@@ -71,7 +71,7 @@ pub(super) fn within(limit: Duration, f: impl FnOnce() + Send + 'static) -> bool
     let mut before: libc::sigset_t = unsafe { mem::zeroed() };
     // SAFETY: both sets are live. The new thread inherits the full mask (spec 3.8).
     unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, &raw const all, &raw mut before) };
-    let started = std::thread::Builder::new().name("gs-loader".to_owned()).stack_size(256 * 1024).spawn(run);
+    let started = super::thread::spawn("gs-loader", 256 * 1024, Box::new(run));
     // SAFETY: `before` was filled in above.
     unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, &raw const before, std::ptr::null_mut()) };
     match started {

@@ -9,4 +9,5 @@ pub mod objects;
 pub mod pin;
 pub mod raw;
 pub mod rendezvous;
+pub mod thread;
 pub mod wiped;

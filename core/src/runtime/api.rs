@@ -394,8 +394,7 @@ impl Shared {
             return Ok(());
         }
         let shared = Arc::clone(self);
-        let made = std::thread::Builder::new().name("gs-events".to_owned()).spawn(move || shared.deliver_events());
-        let thread = made.map_err(|e| Error::os("cannot make the thread gs-events", &e))?;
+        let thread = crate::process::thread::spawn("gs-events", 0, Box::new(move || shared.deliver_events()))?;
         *self.events_thread.lock().unwrap_or_else(PoisonError::into_inner) = Some(thread);
         Ok(())
     }

@@ -253,22 +253,21 @@ impl Shared {
     fn start_threads(self: &Arc<Self>, admin: Option<Server>) -> Result<(), Error> {
         let watchdog = Arc::clone(&self.watchdog);
         if self.watchdog_on {
-            self.spawn("gs-watchdog", OWN_STACK, move || watchdog.run())?;
+            self.spawn("gs-watchdog", OWN_STACK, Box::new(move || watchdog.run()))?;
         }
         let (dispatch, shared) = (Dispatch::new(Arc::clone(self)), Arc::clone(self));
-        self.spawn("gs-engine", OWN_STACK, move || dispatch.run())?;
+        self.spawn("gs-engine", OWN_STACK, Box::new(move || dispatch.run()))?;
         // The host's exit runs here, and with it atexit handlers of any appetite.
-        self.spawn("gs-report", EXIT_STACK, move || reporter::run(&shared))?;
+        self.spawn("gs-report", EXIT_STACK, Box::new(move || reporter::run(&shared)))?;
         if let Some(server) = admin {
             let shared = Arc::clone(self);
-            self.spawn("gs-admin", OWN_STACK, move || shared.serve_admin(server))?;
+            self.spawn("gs-admin", OWN_STACK, Box::new(move || shared.serve_admin(server)))?;
         }
         self.native.start()
     }
 
-    fn spawn(&self, name: &str, stack: usize, f: impl FnOnce() + Send + 'static) -> Result<(), Error> {
-        let made = std::thread::Builder::new().name(name.to_owned()).stack_size(stack).spawn(f);
-        let thread = made.map_err(|e| Error::os(&format!("cannot make the thread {name}"), &e))?;
+    fn spawn(&self, name: &str, stack: usize, f: Box<dyn FnOnce() + Send>) -> Result<(), Error> {
+        let thread = process::thread::spawn(name, stack, f)?;
         self.threads.lock().unwrap_or_else(PoisonError::into_inner).push(thread);
         Ok(())
     }

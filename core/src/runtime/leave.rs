@@ -122,10 +122,11 @@ impl Shared {
             return;
         }
         let shared = Arc::clone(self);
-        let made = std::thread::Builder::new().name("gs-leave".to_owned()).spawn(move || {
+        let leave = move || {
             crate::signal::block_all_but(None);
             shared.open_door();
-        });
+        };
+        let made = crate::process::thread::spawn("gs-leave", 0, Box::new(leave));
         match self.exit_plan() {
             Some(plan) if made.is_err() && self.leaves() => watchdog::leave(plan.code),
             _ if made.is_err() => self.open_door(),

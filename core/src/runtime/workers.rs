@@ -112,8 +112,7 @@ impl Workers {
 
     fn spawn(self: &Arc<Self>, kept: Option<(usize, Arc<Condvar>)>) -> Result<(), Error> {
         let pool = Arc::clone(self);
-        let made = std::thread::Builder::new().name(self.name.to_owned()).spawn(move || pool.work(kept.as_ref()));
-        let thread = made.map_err(|e| Error::os("cannot make a hook worker thread", &e))?;
+        let thread = crate::process::thread::spawn(self.name, 0, Box::new(move || pool.work(kept.as_ref())))?;
         self.lock().threads.push(thread);
         Ok(())
     }
