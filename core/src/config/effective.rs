@@ -3,7 +3,7 @@
 
 use std::fmt;
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::options::{AnnounceDelay, DeclKind, HookDecl, NormalGrace};
 use super::origin::Setting;
@@ -33,7 +33,12 @@ impl Config {
     /// Values that may be secret (headers, bodies, variables and arguments of hooks) are left out.
     #[must_use]
     pub fn to_json(&self) -> Value {
-        Value::Object(self.rows().into_iter().map(|r| (r.key, json!({"value": r.value, "origin": r.origin}))).collect())
+        // One by one: collecting would bring a sort with it.
+        let mut object = Map::new();
+        for r in self.rows() {
+            object.insert(r.key, json!({"value": r.value, "origin": r.origin}));
+        }
+        Value::Object(object)
     }
 
     /// The first key in which the two differ, with both values; `None` when they agree (spec 2.4). Origins do not count.

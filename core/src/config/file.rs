@@ -5,7 +5,7 @@ use std::io::Read;
 use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
@@ -104,8 +104,12 @@ fn json(value: Spanned<DeValue<'_>>) -> Result<Value, usize> {
         DeValue::Datetime(d) => Value::String(d.to_string()),
         DeValue::Array(items) => Value::Array(items.into_iter().map(json).collect::<Result<_, _>>()?),
         DeValue::Table(t) => {
-            let pairs = t.into_iter().map(|(k, v)| json(v).map(|v| (k.into_inner().into_owned(), v)));
-            Value::Object(pairs.collect::<Result<_, _>>()?)
+            // One by one: collecting would bring a sort with it.
+            let mut object = Map::new();
+            for (key, value) in t {
+                object.insert(key.into_inner().into_owned(), json(value)?);
+            }
+            Value::Object(object)
         }
     })
 }

@@ -200,9 +200,8 @@ fn budget_of(grace: &Setting<Duration>, spent: &Setting<Duration>, margin: Durat
 }
 
 fn signal_map(layers: &Layers) -> Result<Vec<SignalSetting>, Error> {
-    let mut numbers: Vec<i32> = layers.named_signals().chain([libc::SIGHUP, libc::SIGINT, libc::SIGTERM]).collect();
-    numbers.sort_unstable();
-    numbers.dedup();
+    let named: Vec<i32> = layers.named_signals().chain([libc::SIGHUP, libc::SIGINT, libc::SIGTERM]).collect();
+    let numbers = (1..=libc::SIGRTMAX()).filter(|signo| named.contains(signo));
     let setting = |signo: i32| {
         let auto = signo == libc::SIGHUP;
         let action = if auto { Action::Reload } else { Action::Stop };
@@ -218,7 +217,7 @@ fn signal_map(layers: &Layers) -> Result<Vec<SignalSetting>, Error> {
             None => said,
         })
     };
-    numbers.into_iter().map(setting).collect()
+    numbers.map(setting).collect()
 }
 
 fn phase_origins(layers: &Layers, name: &str) -> PhaseOrigins {

@@ -55,9 +55,13 @@ impl Roster {
         let own = self.intern(&spec.name);
         self.names[own as usize].members.push(id);
         self.names[own as usize].live += 1;
-        let mut awaits: Vec<u32> = spec.after.iter().map(|name| self.intern(name)).collect();
-        awaits.sort_unstable();
-        awaits.dedup();
+        let mut awaits: Vec<u32> = Vec::with_capacity(spec.after.len());
+        for name in &spec.after {
+            let n = self.intern(name);
+            if let Err(at) = awaits.binary_search(&n) {
+                awaits.insert(at, n);
+            }
+        }
         for n in &awaits {
             self.names[*n as usize].waiters.push(id);
         }

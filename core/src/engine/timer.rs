@@ -55,9 +55,8 @@ impl Timers {
 
     /// Keeps what still counts, once, so that retimings cannot outgrow what was set aside.
     pub(super) fn compact(&mut self, mut counts: impl FnMut(At, Timer) -> bool) {
-        let mut all = std::mem::take(&mut self.heap).into_vec();
+        let mut all = std::mem::take(&mut self.heap).into_sorted_vec();
         all.retain(|Reverse((at, timer))| counts(*at, *timer));
-        all.sort_unstable();
         all.dedup();
         self.heap = BinaryHeap::from(all);
     }

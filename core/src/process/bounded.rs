@@ -9,11 +9,13 @@
 //! wiped memory). `dlopen`'s lock is long, held while a library's constructor runs; there, late is not lost.
 
 use std::mem;
-use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::mpsc;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use super::wiped::{Wiped, Zeroed};
+use crate::clock::At;
+use crate::wake::Wake;
 
 pub(super) const LIMIT: Duration = Duration::from_millis(250);
 
@@ -51,16 +53,14 @@ pub(super) fn loader_answers() -> bool {
 /// Runs `f` on a thread with every signal blocked; false when it did not end within the limit (it goes on). Without a thread to
 /// be had, on this one.
 pub(super) fn within(limit: Duration, f: impl FnOnce() + Send + 'static) -> bool {
-    let (done, finished) = mpsc::channel();
-    let job = std::sync::Arc::new(std::sync::Mutex::new(Some(f)));
+    let job = Arc::new(Mutex::new(Some(f)));
+    let done = Arc::new((AtomicBool::new(false), Wake::new()));
     let run = {
-        let job = std::sync::Arc::clone(&job);
+        let (job, done) = (Arc::clone(&job), Arc::clone(&done));
         move || {
-            let f = job.lock().ok().and_then(|mut f| f.take());
-            if let Some(f) = f {
-                f();
-            }
-            let _ = done.send(());
+            take_and_run(&job);
+            done.0.store(true, Ordering::SeqCst);
+            done.1.notify();
         }
     };
     // SAFETY: all-zero bytes are a valid sigset_t.
@@ -74,14 +74,26 @@ pub(super) fn within(limit: Duration, f: impl FnOnce() + Send + 'static) -> bool
     let started = super::thread::spawn("gs-loader", 256 * 1024, Box::new(run));
     // SAFETY: `before` was filled in above.
     unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, &raw const before, std::ptr::null_mut()) };
-    match started {
-        Ok(_) => finished.recv_timeout(limit).is_ok(),
-        Err(_) => {
-            let f = job.lock().ok().and_then(|mut f| f.take());
-            if let Some(f) = f {
-                f();
-            }
-            true
+    if started.is_err() {
+        take_and_run(&job);
+        return true;
+    }
+    let until = At::now().plus(limit);
+    loop {
+        let seen = done.1.seen();
+        if done.0.load(Ordering::SeqCst) {
+            return true;
         }
+        if At::now() >= until {
+            return false;
+        }
+        done.1.wait(seen, until);
+    }
+}
+
+fn take_and_run<F: FnOnce()>(job: &Mutex<Option<F>>) {
+    let f = job.lock().unwrap_or_else(PoisonError::into_inner).take();
+    if let Some(f) = f {
+        f();
     }
 }

@@ -322,15 +322,18 @@ fn each_header(f: &mut dyn FnMut(&Header, String) -> bool) {
 /// idle copy may be unloaded by its user at any time.
 fn scan() -> Vec<Copy> {
     let mut copies: Vec<Copy> = Vec::new();
+    let insert = |copies: &mut Vec<Copy>, copy: Copy| {
+        let at = copies.partition_point(|c| (c.header as usize) < copy.header as usize);
+        copies.insert(at, copy);
+    };
     each_header(&mut |header, object| {
-        copies.push(Copy::of(header, object));
+        insert(&mut copies, Copy::of(header, object));
         false
     });
     if !copies.iter().any(|c| ptr::eq(c.header, &OWN)) {
         // Our own note was stripped: we can find others, they cannot find us.
-        copies.push(Copy::of(&OWN, "this copy".to_owned()));
+        insert(&mut copies, Copy::of(&OWN, "this copy".to_owned()));
     }
-    copies.sort_unstable_by_key(|c| c.header as usize);
     copies
 }
 
