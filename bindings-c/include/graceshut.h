@@ -272,7 +272,8 @@ typedef struct {
     const char *report;
     /**
      * Every other option: one JSON object with the keys of graceshut.toml, as in {"phases": {"drain": {"cap": "4s"}}}. Bare
-     * numbers are microseconds. The members above win over it. Null: none.
+     * numbers are microseconds. Here belongs {"admin": "127.0.0.1:9901"} (or "unix:/path"; with "admin_token"): /livez, /readyz,
+     * /status and /prestop on a native thread (spec 7.5). The members above win over it. Null: none.
      */
     const char *json;
     /** For language bindings, see `graceshut_host`. Null in a C program. */
@@ -291,7 +292,7 @@ typedef void (*graceshut_destroy_fn)(void *user_data);
 
 /**
  * Takes an event: one JSON object with "event" (trigger, phase_start, phase_end, hook_start, hook_cancel, hook_end, deadline,
- * progress, log, reload, handler, status, finished), "at_us" since the trigger, and where they apply "phase", "hook",
+ * progress, log, reload, handler, status, prestop_wait, finished), "at_us" since the trigger, and where they apply "phase", "hook",
  * "outcome", "message", "value", "total". `json` is valid during the call. On a thread of its own, one event at a time; may
  * block, which delays later events and nothing else; must not call `graceshut_uninstall`.
  */
@@ -643,8 +644,8 @@ const char *graceshut_ctx_phase(const graceshut_ctx *ctx);
 int graceshut_ctx_signal(const graceshut_ctx *ctx);
 
 /**
- * Why the process stops, the first trigger: "signal", "stop: words of the caller", "host_end", "uncaught: words". Null for
- * null. Free it with `graceshut_string_free`. Never blocks. (spec 2.2)
+ * Why the process stops, the first trigger: "signal", "stop: words of the caller", "host_end", "uncaught: words", "prestop",
+ * "parent_death", "stdin_eof". Null for null. Free it with `graceshut_string_free`. Never blocks. (spec 2.2)
  *
  * Pointers: As `graceshut_ctx_remaining_us`.
  */
