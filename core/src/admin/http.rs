@@ -119,7 +119,7 @@ pub(super) fn answer(status: u16, extra: &str, json: bool, content: &str, body: 
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
+    #![allow(clippy::unwrap_used, clippy::panic)]
     use super::*;
 
     fn refused(text: &str, peer: Peer, token: Option<&Token>) -> u16 {
