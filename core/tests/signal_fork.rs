@@ -16,13 +16,14 @@ use common_signal::{
     start,
 };
 use graceshut::process::fork;
-use graceshut::signal::{self, Chain, Disarmed};
+use graceshut::signal::{self, Chain, Disarmed, Outside};
 use libc::{SA_SIGINFO, SIGHUP, SIGTERM, SIGUSR1};
 
 children! {
     "default" => default,
     "handler" => handler,
     "ignored" => ignored,
+    "outside" => outside,
     "repaired" => repaired,
     "vfork" => vfork,
     "namespace" => namespace,
@@ -92,6 +93,39 @@ fn ignored() {
         Some(7)
     );
     quiet();
+}
+
+/// A binding's shim had put the host's handler there: a child meets what the program itself has set.
+fn outside() {
+    set(SIGTERM, host_handler as *const () as usize, SA_SIGINFO);
+    arm(&[SIGTERM], Chain::Always);
+    let raised = || {
+        forked(|| {
+            raise(SIGTERM);
+            raise(SIGTERM);
+            7
+        })
+    };
+    signal::set_outside(SIGTERM, Outside::Default);
+    assert_eq!(killed_by(raised()), Some(SIGTERM));
+    signal::set_outside(SIGTERM, Outside::Ignored);
+    assert_eq!(exited(raised()), Some(7));
+    assert_eq!(exited(forked(|| i32::from(host_calls() != 0))), Some(0));
+    quiet();
+    // Here the host's handler is chained to all the same.
+    raise(SIGTERM);
+    assert_eq!((caught_now(), host_calls()), (vec![SIGTERM], 1));
+    signal::set_outside(SIGTERM, Outside::Saved);
+    assert_eq!(
+        exited(forked(|| {
+            raise(SIGTERM);
+            i32::from(host_calls() != 2)
+        })),
+        Some(0)
+    );
+    signal::set_outside(0, Outside::Default);
+    signal::set_outside(-9, Outside::Default);
+    signal::set_outside(65, Outside::Default);
 }
 
 static B_SAVED: AtomicU32 = AtomicU32::new(0);

@@ -40,6 +40,34 @@ pub(super) struct Saved {
     exposed: AtomicBool,
     /// The bottom of the stack was there before us, so it cannot lead back.
     pristine: AtomicBool,
+    /// What a process that is not ours finds under ours; `usize::MAX`: the top of the stack.
+    outside: AtomicUsize,
+}
+
+/// What a signal meets in a child that was not armed, where a binding knows better than the stack: its shim put a handler of
+/// the host's in place that would not be there without graceshut.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Outside {
+    /// What ours replaced.
+    #[default]
+    Saved,
+    /// The default action.
+    Default,
+    /// Nothing: the program ignores it.
+    Ignored,
+}
+
+/// Says what `signo` meets in a child that has not armed (spec 10.1: as though graceshut had never been loaded). Kept until it
+/// is said anew, also over fork. Any thread, never blocks; a number that is no signal is passed over.
+pub fn set_outside(signo: i32, outside: Outside) {
+    if let Some(saved) = saved(signo) {
+        let word = match outside {
+            Outside::Saved => usize::MAX,
+            Outside::Default => libc::SIG_DFL,
+            Outside::Ignored => libc::SIG_IGN,
+        };
+        saved.outside.store(word, Ordering::SeqCst);
+    }
 }
 
 static SAVED: [Saved; 65] = [const {
@@ -57,6 +85,7 @@ static SAVED: [Saved; 65] = [const {
         chained: AtomicBool::new(false),
         exposed: AtomicBool::new(false),
         pristine: AtomicBool::new(false),
+        outside: AtomicUsize::new(usize::MAX),
     }
 }; 65];
 
@@ -97,6 +126,14 @@ impl Saved {
         match self.count() {
             0 => Disposition::DEFAULT,
             n => self.read(n - 1),
+        }
+    }
+
+    /// What is under ours in a process that is not ours.
+    pub(super) fn outside(&self) -> Disposition {
+        match self.outside.load(Ordering::SeqCst) {
+            usize::MAX => self.top(),
+            handler => Disposition { handler, ..Disposition::DEFAULT },
         }
     }
 

@@ -126,7 +126,7 @@ fn call(handler: usize, signo: i32, info: *mut libc::siginfo_t, ctx: *mut c_void
 fn outside(signo: i32, saved: &Saved, info: *mut libc::siginfo_t, ctx: *mut c_void) {
     let Some(current) = query(signo) else { return };
     if saved.is_ours(current.handler) {
-        let previous = saved.top();
+        let previous = saved.outside();
         if previous.handler == libc::SIG_IGN {
             // SAFETY: SIG_IGN needs no handler.
             unsafe { set_raw(signo, &Disposition { handler: libc::SIG_IGN, ..Disposition::DEFAULT }) };
