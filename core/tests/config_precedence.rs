@@ -157,6 +157,7 @@ fn hooks_are_appended_the_file_s_first() {
         timeout = "2s"
         after = "pool"
         optional = true
+        fork = "inherit"
         http = { url = "http://registry/leave?token=s3cret", method = "PUT", headers = { Authorization = "s3cret" }, accept = [404] }
 
         [[hook]]
@@ -181,6 +182,7 @@ fn hooks_are_appended_the_file_s_first() {
     let hooks: Vec<&HookDecl> = c.hooks.iter().collect();
     assert_eq!(hooks.len(), 6);
     assert_eq!((hooks[0].name.as_str(), hooks[0].timeout, hooks[0].optional), ("leave", Some(Duration::from_secs(2)), true));
+    assert!(hooks[0].inherit && !hooks[1].inherit, "a hook stays with the parent unless it says otherwise");
     let DeclKind::Http(request) = &hooks[0].kind else { panic!("{:?}", hooks[0]) };
     assert_eq!((request.method.as_str(), request.accept.as_slice()), ("PUT", &[404][..]));
     assert_eq!(hooks[1].after, ["a", "b"]);

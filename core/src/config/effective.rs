@@ -169,7 +169,8 @@ fn hook_text(h: &HookDecl) -> String {
     let timeout = h.timeout.map_or_else(String::new, |t| format!(", timeout {}", format_duration(t)));
     let after = if h.after.is_empty() { String::new() } else { format!(", after {}", h.after.join(" and ")) };
     let optional = if h.optional { ", optional" } else { "" };
-    format!("{name} in {}: {kind} {what}{timeout}{after}{optional}", h.phase)
+    let inherit = if h.inherit { ", inherited" } else { "" };
+    format!("{name} in {}: {kind} {what}{timeout}{after}{optional}{inherit}", h.phase)
 }
 
 /// The address without user, password and query.

@@ -160,6 +160,8 @@ pub struct HookDecl {
     pub after: Vec<String>,
     /// Keeps it out of the result.
     pub optional: bool,
+    /// A child that is re-armed has it too (spec 10.2).
+    pub inherit: bool,
     /// What it does.
     pub kind: DeclKind,
 }

@@ -11,7 +11,10 @@ use crate::error::{Error, ErrorKind};
 use crate::signal::name::number_of;
 
 const KINDS: &[&str] = &["exec", "http", "delay", "inflight", "signal", "wasm"];
-const KEYS: &[&str] = &["phase", "name", "timeout", "after", "optional", "exec", "http", "delay", "inflight", "signal", "wasm"];
+const KEYS: &[&str] =
+    &["phase", "name", "timeout", "after", "optional", "fork", "exec", "http", "delay", "inflight", "signal", "wasm"];
+/// `fork`: whether a re-armed child has the hook too.
+const FORK: &[(&str, bool)] = &[("parent", false), ("inherit", true)];
 const METHODS: &[(&str, &str)] =
     &[("GET", "GET"), ("PUT", "PUT"), ("POST", "POST"), ("DELETE", "DELETE"), ("PATCH", "PATCH"), ("HEAD", "HEAD")];
 
@@ -29,6 +32,7 @@ impl Item<'_> {
             timeout: t.opt("timeout", Item::positive_time)?,
             after: t.opt("after", Item::names)?.unwrap_or_default(),
             optional: t.opt("optional", Item::boolean)?.unwrap_or_default(),
+            inherit: t.opt("fork", |i| i.word(FORK))?.unwrap_or_default(),
             kind: kind(&t)?,
         })
     }

@@ -80,6 +80,7 @@ fn inherited() -> Option<&'static Shared> {
 /// Installs on behalf of a language.
 pub struct Installer {
     host: Box<dyn Host>,
+    in_child: bool,
 }
 
 struct Busy;
@@ -114,7 +115,14 @@ impl Installer {
     /// For `host`.
     #[must_use]
     pub fn new(host: Box<dyn Host>) -> Installer {
-        Installer { host }
+        Installer { host, in_child: false }
+    }
+
+    /// For a binding that re-arms a forked child by itself (spec 10.2): declared hooks whose policy is `parent` are left out,
+    /// and the service manager, to which the parent is the service, is told nothing.
+    #[must_use]
+    pub fn in_child(self) -> Installer {
+        Installer { in_child: true, ..self }
     }
 
     /// See [`install`].
@@ -139,7 +147,7 @@ impl Installer {
         if parents.is_some() {
             inflight::forget_all();
         }
-        let shared = Shared::new(config, self.host);
+        let shared = Shared::new(config, self.host, self.in_child);
         join::lead()?;
         let admin = shared.open_admin(parents.map(|p| &p.config.admin.value)).inspect_err(|_| join::resign())?;
         // A signal from here on is kept by the words and found by the engine's first look (spec 2.5).
@@ -148,7 +156,7 @@ impl Installer {
             join::resign();
         })?;
         // The plan's own hooks come before the engine's thread, which may find a signal at once: no phase is over yet.
-        match shared.register_own_hooks().and_then(|()| shared.start_threads(admin)) {
+        match shared.register_own_hooks(self.in_child).and_then(|()| shared.start_threads(admin)) {
             Ok(()) => {
                 exit::register();
                 CURRENT.store(Arc::into_raw(Arc::clone(&shared)).cast_mut(), SeqCst);
@@ -196,12 +204,12 @@ fn run_id(pid: u32) -> String {
 }
 
 impl Shared {
-    fn new(config: Config, host: Box<dyn Host>) -> Arc<Shared> {
+    fn new(config: Config, host: Box<dyn Host>, in_child: bool) -> Arc<Shared> {
         let pid = process::raw::pid();
         let mut engine = Engine::new(settings(&config), config.hold.value);
         engine.set_serving(config.serving.value);
         let limit = config.max_workers.value as usize;
-        let notify = Notify::from_env(std::env::var_os("NOTIFY_SOCKET").as_deref());
+        let notify = Notify::from_env(std::env::var_os("NOTIFY_SOCKET").filter(|_| !in_child).as_deref());
         // In manual mode graceshut never ends the process (spec 6.5).
         let watchdog_on = config.watchdog.value && config.exit.value != Exit::Manual;
         Arc::new(Shared {
@@ -273,7 +281,7 @@ impl Shared {
     }
 
     /// The hooks of the plan itself and those the configuration declares.
-    fn register_own_hooks(self: &Arc<Self>) -> Result<(), Error> {
+    fn register_own_hooks(self: &Arc<Self>, in_child: bool) -> Result<(), Error> {
         let hook = |phase, name| HookBuilder::new(Arc::clone(self), phase, name);
         if self.config.plan.index(ANNOUNCE).is_some() {
             hook(ANNOUNCE, "announce_delay").announce()?;
@@ -281,7 +289,7 @@ impl Shared {
         if self.config.inflight.value && self.config.plan.index(DRAIN).is_some() {
             hook(DRAIN, "inflight").all_in_flight()?;
         }
-        for decl in &self.config.hooks {
+        for decl in self.config.hooks.iter().filter(|decl| decl.inherit || !in_child) {
             HookBuilder::declared(self, decl)?;
         }
         Ok(())
