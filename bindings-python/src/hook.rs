@@ -26,7 +26,7 @@ pub(crate) fn register(py: Python<'_>, rt: &graceshut::Runtime, mut spec: Value,
         builder = builder.after(name);
     }
     let handle = builder.start(move |context, completion| run(&body, context, completion));
-    Ok(Hook { handle: handle.or_raise(py)? })
+    Ok(Hook::of(handle.or_raise(py)?))
 }
 
 /// On a worker: enters Python and hands over. The Python side says `begin` when the body really begins.
@@ -50,7 +50,14 @@ fn run(body: &Py<PyAny>, context: graceshut::Context, completion: Completion) {
 /// A registered hook.
 #[pyclass(frozen, module = "graceshut._graceshut")]
 pub(crate) struct Hook {
-    pub(crate) handle: HookHandle,
+    handle: HookHandle,
+    removed: Mutex<Option<Py<PyAny>>>,
+}
+
+impl Hook {
+    pub(crate) fn of(handle: HookHandle) -> Hook {
+        Hook { handle, removed: Mutex::new(None) }
+    }
 }
 
 #[pymethods]
@@ -58,10 +65,20 @@ impl Hook {
     /// Takes the hook out: "removed", or "running" / "done" when it is too late.
     fn remove(&self, py: Python<'_>) -> PyResult<&'static str> {
         Ok(match py.detach(|| self.handle.remove()).or_raise(py)? {
-            Removal::Removed => "removed",
+            Removal::Removed => {
+                if let Some(f) = self.removed.lock().unwrap_or_else(PoisonError::into_inner).take() {
+                    f.call0(py)?;
+                }
+                "removed"
+            }
             Removal::Running => "running",
             Removal::Done => "done",
         })
+    }
+
+    /// Calls `f` once when the hook is taken out.
+    fn _on_removed(&self, f: Py<PyAny>) {
+        *self.removed.lock().unwrap_or_else(PoisonError::into_inner) = Some(f);
     }
 
     /// The hook's number, unique within one install.

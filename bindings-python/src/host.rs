@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use graceshut::clock::At;
 use graceshut::config::{self, NumberUnit, Source, Sources};
+use graceshut::signal::{self, Outside};
 use graceshut::{Action, Chain, ExitPlan, Host};
 use pyo3::prelude::*;
 
@@ -39,14 +40,12 @@ const AGAIN: [Duration; 4] =
 pub(crate) struct CPython {
     /// `3.11.7`.
     version: String,
-    /// `graceshut._signals` hears of every change of a handler.
-    shim: bool,
     since: At,
 }
 
 impl CPython {
-    pub(crate) fn new(version: String, shim: bool) -> CPython {
-        CPython { version, shim, since: At::now() }
+    pub(crate) fn new(version: String) -> CPython {
+        CPython { version, since: At::now() }
     }
 }
 
@@ -77,10 +76,6 @@ impl Host for CPython {
     /// CPython's handler only sets flags and writes a byte (embedding B15).
     fn chain(&self, _signo: i32) -> Chain {
         Chain::Always
-    }
-
-    fn must_poll(&self) -> bool {
-        !self.shim
     }
 }
 
@@ -134,6 +129,17 @@ pub(crate) fn managed_signals(py: Python<'_>, options: &Bound<'_, PyAny>) -> PyR
     let config = config::resolve(options, &Sources::from_process()).or_raise(py)?;
     let managed = config.signals.iter().filter(|s| s.action != Action::Default);
     Ok(managed.map(|s| (s.signo, s.explicit || s.signo == libc::SIGTERM, s.action == Action::Ignore)).collect())
+}
+
+/// What a signal meets in a child that is not armed: 0 the default action, 1 nothing, else what CPython has there.
+#[pyfunction]
+pub(crate) fn set_outside(signo: i32, view: i32) {
+    let outside = match view {
+        0 => Outside::Default,
+        1 => Outside::Ignored,
+        _ => Outside::Saved,
+    };
+    signal::set_outside(signo, outside);
 }
 
 /// How the main thread is reached: by which signal, and which thread it is.

@@ -26,6 +26,8 @@ _CLOSE_LIMIT = 1.0
 _TELL_LIMIT = 0.1
 
 _registered = False
+#: multiprocessing calls us in its children; they inherit that.
+_tells_children = False
 _gs: Any = None
 _uncaught: Optional[str] = None
 _interrupted = False
@@ -38,6 +40,7 @@ def follow(gs: Any) -> None:
     _gs, _uncaught, _interrupted = gs, None, False
     if sys.excepthook is not _excepthook:
         _hook_before, sys.excepthook = sys.excepthook, _excepthook
+    _follow_multiprocessing()
     if _registered:
         return
     _registered = True
@@ -105,6 +108,11 @@ def _pre_shutdown() -> None:
         last = getattr(sys, "last_value", None)
         error = _hooks.describe(last) if last is not None else None
     _wait_for_threads()
+    _end(gs, error, 0 if error is None else 130 if _interrupted else 1)
+
+
+def _end(gs: Any, error: Optional[str], code: int) -> int:
+    """The program ends, which is a trigger if there was none; waits for the plan and gives its status."""
     _graceshut.exit_begins(True)
     _signals.ending()
     try:
@@ -112,13 +120,14 @@ def _pre_shutdown() -> None:
             # A signal that Python has seen already is the reason, even if the engine's thread gets to it only now.
             gs._wait_level(1, 0.2)
         if gs.state == "armed":
-            gs._host_end(error, 0 if error is None else 130 if _interrupted else 1)
+            gs._host_end(error, code)
         if _hooks._pending:
             _hooks.sweep()
         gs._wait_to_the_end()
         gs._told.wait(_TELL_LIMIT)
+        return int(gs._wait(0.0, False) or 0)
     except Exception:  # closed by another thread meanwhile: the program ends as though nothing was installed
-        pass
+        return 0
 
 
 def _at_exit() -> None:
@@ -137,6 +146,11 @@ def _at_exit() -> None:
     if gs._close_gate(_CLOSE_LIMIT) or gs._manual:
         return
     # A hook that was abandoned is still inside. The interpreter cannot be taken apart under it (embedding B20).
+    leave_without_finalising(gs)
+
+
+def leave_without_finalising(gs: Any) -> None:
+    """The C library's exit, with what Python holds back written."""
     for stream in (sys.stdout, sys.stderr):
         try:
             stream.flush()
@@ -157,6 +171,55 @@ def _after_fork() -> None:
     _hooks.reset()
     from . import _runtime
 
-    _runtime._after_fork()
-    # Last: a signal that came meanwhile finds what the program itself has set.
+    rearmed = _runtime.after_fork()
+    if sys._getframe(1).f_globals.get("__name__") == "subprocess":
+        # Called by Popen with a preexec_fn: the child is about to be another program.
+        rearmed = None
+    # A signal that came meanwhile finds what the program itself has set.
     _signals.after_fork()
+    if rearmed is not None:
+        try:
+            rearmed.rearm()
+        except Exception:
+            import logging
+
+            logging.getLogger("graceshut").exception("a forked child could not be re-armed: signals meet what was there before")
+
+
+def _follow_multiprocessing() -> None:
+    """A child that multiprocessing forked ends by ``os._exit``, without atexit (embedding B19): its own last step is taken.
+
+    Right after the fork that step is not there yet: multiprocessing first forgets the parent's, then calls who asked to be
+    called after a fork.
+    """
+    global _tells_children
+    process, util = (sys.modules.get("multiprocessing." + name) for name in ("process", "util"))
+    if process is None or util is None:
+        return
+    if not _tells_children:
+        _tells_children = True
+        util.register_after_fork(_at_process_end, _finalize)
+    if process.parent_process() is not None:
+        _finalize(_at_process_end)
+
+
+def _finalize(at_end: Any) -> None:
+    # -100: after everything else of the child.
+    sys.modules["multiprocessing.util"].Finalize(None, at_end, exitpriority=-100)
+
+
+def _at_process_end() -> None:
+    gs = _mine()
+    if gs is None or gs._manual:
+        return
+    error = sys.exc_info()[1]
+    left_by_exit = isinstance(error, SystemExit)
+    described = _hooks.describe(error) if error is not None and not left_by_exit else None
+    code = _end(gs, described, 0 if error is None else _status_of(error))
+    if code and error is None:
+        raise SystemExit(code)
+
+
+def _status_of(error: BaseException) -> int:
+    code = getattr(error, "code", 1) if isinstance(error, SystemExit) else 1
+    return 0 if code is None else code if isinstance(code, int) else 1

@@ -6,7 +6,7 @@ from . import _hooks, _signals
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Generator, Optional
+    from typing import Any, Callable, Generator, Optional
 
     from ._runtime import GraceShut
 
@@ -78,11 +78,17 @@ class Flag:
             if swallow is not None:
                 swallow.__exit__()
 
-    async def _wait_async(self, limit: Optional[float]) -> bool:
-        import asyncio
+    def __await__(self) -> Generator[Any, None, bool]:
+        """``await gs.stopping``: as ``await gs.stopping.wait()``."""
+        return self._wait_async(None).__await__()
 
-        loop, gs = asyncio.get_running_loop(), self._gs
-        until = None if limit is None else loop.time() + limit
+    async def _wait_async(self, limit: Optional[float]) -> bool:
+        import time
+
+        gs, loop = self._gs, _hooks.note_loop()
+        if loop is None:
+            raise RuntimeError("awaited in no loop that graceshut knows (asyncio, uvloop, trio); call wait() on a thread instead")
+        until = None if limit is None else time.monotonic() + limit
         swallow, leaves = _signals.in_main(), _signals.in_main() and self._level == 3
         if swallow:
             _signals.waiting().__enter__()
@@ -91,19 +97,10 @@ class Flag:
         try:
             while not self:
                 gs._check_open()
-                left = _LOOK if until is None else min(_LOOK, until - loop.time())
+                left = _LOOK if until is None else min(_LOOK, until - time.monotonic())
                 if left <= 0:
                     return False
-                future = loop.create_future()
-                waiter = (self._level, loop, future)
-                gs._waiters.add(waiter)
-                timer = loop.call_later(left, _resolve, future)
-                try:
-                    if not self:
-                        await future
-                finally:
-                    timer.cancel()
-                    gs._waiters.discard(waiter)
+                await loop.wait(left, self._add)
             return True
         finally:
             if swallow:
@@ -111,22 +108,24 @@ class Flag:
             if leaves:
                 gs._leaver(False)
 
+    def _add(self, wake: Callable[[], None]) -> Callable[[], None]:
+        waiters, waiter = self._gs._waiters, (self._level, wake)
+        waiters.add(waiter)
+        if self:  # meanwhile
+            wake()
+        return lambda: waiters.discard(waiter)
+
     def __repr__(self) -> str:
         return "<graceshut %s: %s>" % (self.name, bool(self))
-
-
-def _resolve(future: Any) -> None:
-    if not future.done():
-        future.set_result(None)
 
 
 def ring(gs: GraceShut) -> None:
     """An event came: wakes the coroutines whose level is reached. On the event thread."""
     level = gs._level
     for waiter in list(gs._waiters):
-        wanted, loop, future = waiter
+        wanted, wake = waiter
         if level >= wanted:
             try:
-                loop.call_soon_threadsafe(_resolve, future)
-            except RuntimeError:
+                wake()
+            except RuntimeError:  # its loop is closed
                 gs._waiters.discard(waiter)

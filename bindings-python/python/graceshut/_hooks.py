@@ -1,4 +1,4 @@
-"""Running hooks: sync functions on the worker they are called on, coroutines on the program's event loop.
+"""Running hooks: sync functions on the worker they are called on, coroutines on the program's event loop (asyncio, trio).
 
 Which loop: the one that ran where the hook was registered, if it still runs; else the one graceshut last saw running (it
 looks whenever it is called inside one, and in the main thread when a signal arrives); else a loop of the hook's own.
@@ -10,23 +10,25 @@ import sys
 import threading
 from contextvars import ContextVar
 
+from . import _loops
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from asyncio import AbstractEventLoop
     from typing import Any, Callable, Optional
 
     from ._graceshut import Context, Done
+    from ._loops import Loop
 
 _CO_COROUTINE = 0x80
 
 #: True inside a hook: ``wait`` there would wait for itself.
 _inside: ContextVar[bool] = ContextVar("graceshut_inside_hook", default=False)
-_loop: Optional[AbstractEventLoop] = None
+_loop: Optional[Loop] = None
 #: The main thread came by after the trigger and has told whether a loop runs there.
 _told = threading.Event()
 _pending: set[_Job] = set()
-#: Loops of hooks that run on one of their own. They end with their hook, so nothing else is given to them.
-_private: set[AbstractEventLoop] = set()
+#: Threads in which a hook runs on a loop of its own. Such a loop ends with its hook, so nothing else is given to it.
+_private: set[int] = set()
 
 
 def inside() -> bool:
@@ -37,21 +39,19 @@ def reset() -> None:
     global _loop, _told
     _loop, _told = None, threading.Event()
     _pending.clear()
+    _private.clear()
+    # A fork inside a hook: the child is not.
+    _inside.set(False)
 
 
-def running_loop() -> Optional[AbstractEventLoop]:
-    # Not there while another frame of this very thread still imports asyncio.
-    look = getattr(sys.modules.get("asyncio"), "_get_running_loop", None)
-    return look() if look is not None else None
-
-
-def note_loop() -> Optional[AbstractEventLoop]:
+def note_loop() -> Optional[Loop]:
     """Remembers the program's loop that runs in this thread, if one does."""
     global _loop
-    loop = running_loop()
-    if loop is None or loop in _private:
+    if threading.get_ident() in _private:
         return None
-    _loop = loop
+    loop = _loops.running()
+    if loop is not None:
+        _loop = loop
     return loop
 
 
@@ -136,7 +136,7 @@ def _end(done: Done, error: Optional[BaseException]) -> None:
             done.exit(int(code or 0))
         else:
             done.failed("exit called with: %s" % (code,))
-    elif any(c.__name__ == "CancelledError" for c in type(error).__mro__):
+    elif _loops.is_cancelled(error):
         done.cancelled()
     else:
         logging = sys.modules.get("logging")
@@ -163,23 +163,27 @@ def _run_sync(call: Callable[[Context], Any], ctx: Context, done: Done) -> None:
         _inside.reset(token)
 
 
-def _find_loop(registered_in: Optional[AbstractEventLoop], ctx: Context) -> Optional[AbstractEventLoop]:
+_LOOP_GONE = "the event loop was closed while the hook ran; await gs.stopped.wait() before leaving it"
+
+
+def _find_loop(registered_in: Optional[Loop], ctx: Context) -> Optional[Loop]:
     if registered_in is not None and registered_in.is_running():
         return registered_in
-    if _loop is None and ctx.reason.kind == "signal" and "asyncio" in sys.modules:
+    if _loop is None and ctx.reason.kind == "signal" and ("asyncio" in sys.modules or "trio" in sys.modules):
         # The main thread is about to run its handler, or just has.
         _told.wait(0.05)
     loop = _loop
     return loop if loop is not None and loop.is_running() else None
 
 
-def _run_async(call: Callable[[Context], Any], registered_in: Optional[AbstractEventLoop], ctx: Context, done: Done) -> None:
+def _run_async(call: Callable[[Context], Any], registered_in: Optional[Loop], ctx: Context, done: Done) -> None:
     job = _Job(call, ctx, done, _find_loop(registered_in, ctx))
     if job.loop is None:
+        job.loop = registered_in
         return job.run_here()
     _pending.add(job)
     try:
-        job.loop.call_soon_threadsafe(job.start)
+        job.loop.call(job.start)
     except RuntimeError:  # closed in this moment
         _pending.discard(job)
         job.run_here()
@@ -188,9 +192,9 @@ def _run_async(call: Callable[[Context], Any], registered_in: Optional[AbstractE
 class _Job:
     """One coroutine hook."""
 
-    def __init__(self, call: Callable[[Context], Any], ctx: Context, done: Done, loop: Optional[AbstractEventLoop]) -> None:
+    def __init__(self, call: Callable[[Context], Any], ctx: Context, done: Done, loop: Optional[Loop]) -> None:
         self.call, self.ctx, self.done, self.loop = call, ctx, done, loop
-        self.task: Any = None
+        self.stop: Optional[Callable[[], None]] = None
         self.begun = False
 
     def start(self) -> None:
@@ -199,14 +203,14 @@ class _Job:
         if not self.done.begin():
             _pending.discard(self)
             return
-        self.task = self.loop.create_task(self.run())  # type: ignore[union-attr]
+        self.stop = self.loop.spawn(self.run)  # type: ignore[union-attr]
         self.ctx.on_cancel(self.cancel)
 
     def cancel(self) -> None:
         """The soft deadline, on a worker."""
         try:
-            if self.loop is not None and self.task is not None:
-                self.loop.call_soon_threadsafe(self.task.cancel)
+            if self.stop is not None:
+                self.stop()
         except RuntimeError:
             pass  # the loop is closed; `sweep` ends the hook
 
@@ -216,32 +220,35 @@ class _Job:
             await self.call(self.ctx)
         except BaseException as error:
             # SystemExit too: raised on, it would end the program's loop.
-            _end(self.done, error)
+            if isinstance(self.loop, _loops.Trio) and _loops.is_cancelled(error) and not self.ctx.cancelled:
+                # trio's run ends, and takes our task with it.
+                self.done.failed(_LOOP_GONE)
+            else:
+                _end(self.done, error)
         else:
             _end(self.done, None)
         finally:
             _pending.discard(self)
 
     def run_here(self, begun: bool = False) -> None:
-        """On a loop of its own, in this thread."""
+        """On a loop of its own, in this thread; of the kind that ran where the hook was registered."""
         if not begun and not self.done.begin():
             return
         self.begun = True
-        import asyncio
 
-        async def main() -> None:
-            self.loop, self.task = asyncio.get_running_loop(), asyncio.current_task()
-            _private.add(self.loop)
+        async def run(loop: Loop, stop: Callable[[], None]) -> None:
+            self.loop, self.stop = loop, stop
             self.ctx.on_cancel(self.cancel)
             await self.run()
 
+        thread = threading.get_ident()
+        _private.add(thread)
         try:
-            asyncio.run(main())
+            (_loops.Trio if isinstance(self.loop, _loops.Trio) else _loops.Asyncio).run_own(run)
         except BaseException as error:  # the loop itself failed; the hook's own end came first if there was one
             _end(self.done, error)
         finally:
-            if self.loop is not None:
-                _private.discard(self.loop)
+            _private.discard(thread)
 
 
 def sweep() -> None:
@@ -250,7 +257,7 @@ def sweep() -> None:
         if job.loop is not None and job.loop.is_closed():
             _pending.discard(job)
             if job.begun:
-                job.done.failed("the event loop was closed while the hook ran; await gs.stopped.wait() before leaving it")
+                job.done.failed(_LOOP_GONE)
             else:
                 threading.Thread(target=job.run_here, daemon=True).start()
 
@@ -260,13 +267,27 @@ def run_reload(fn: Any) -> None:
     result = fn()
     if not hasattr(result, "__await__"):
         return
-    import asyncio
+    loop, over = _loop, threading.Event()
+    failed: list[BaseException] = []
 
     async def wait() -> None:
-        await result
+        try:
+            await result
+        except BaseException as error:
+            failed.append(error)
+        finally:
+            over.set()
 
-    loop = _loop
+    async def here(_loop: Loop, _stop: Callable[[], None]) -> None:
+        await wait()
+
     if loop is not None and loop.is_running():
-        asyncio.run_coroutine_threadsafe(wait(), loop).result()
+        kept: list[Any] = []  # a loop refers to its tasks only weakly
+        loop.call(lambda: kept.append(loop.spawn(wait)))
+        while not over.wait(1.0):
+            if loop.is_closed():
+                raise RuntimeError("the event loop was closed while the reload hook ran")
     else:
-        asyncio.run(wait())
+        (_loops.Trio if isinstance(loop, _loops.Trio) else _loops.Asyncio).run_own(here)
+    if failed:
+        raise failed[0]

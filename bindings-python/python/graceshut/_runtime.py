@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import threading
 import time
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Any, Callable, Iterable, Mapping, Optional, Sequence, TypeVar, Union, overload
 
-    from . import Seconds
+    from . import Fork, Seconds
     from ._graceshut import Hook
 
     F = TypeVar("F", bound=Callable[..., Any])
@@ -27,30 +28,52 @@ _current: Optional[GraceShut] = None
 _SWEEP = 0.1
 
 
-def install(options: dict[str, Any], logging: bool) -> GraceShut:
-    global _current
+_VERSION = "%d.%d.%d" % sys.version_info[:3]
+
+
+def install(options: dict[str, Any]) -> GraceShut:
+    options = {key: value for key, value in options.items() if value is not None}
+    logging, after_fork = bool(options.pop("logging", True)), options.pop("after_fork", None)
     with _lock:
+        if after_fork not in (None, "disarm", "rearm"):
+            raise BY_KIND["bad_config"]('after_fork = %r: unknown word ("disarm" or "rearm" is wanted here)' % (after_fork,))
         gs = current()
         if gs is not None:
             gs._agree(options)
+            if after_fork is not None and after_fork != gs._after_fork:
+                words = "graceshut is already installed with other options: after_fork = %r there, %r here; install once, or with the same options"
+                raise BY_KIND["disagree"](words % (gs._after_fork, after_fork))
             return gs
-        managed = _graceshut.managed_signals(options)
-        _graceshut.exit_begins(False)
-        _hooks.reset()
-        _hooks.note_loop()
-        told = _signals.prepare(managed)
-        try:
-            gs = GraceShut(options, "%d.%d.%d" % sys.version_info[:3], True, _deliver)
-        except BaseException:
-            _signals.disarm()
-            raise
-        gs._begin(logging, options)
-        _signals.armed(gs)
-        _exit.follow(gs)
-        _current = gs
-        if not told:
-            _finish_later()
-        return gs
+        made: list[GraceShut] = []
+
+        def make() -> GraceShut:
+            made.append(GraceShut(options, _VERSION, _deliver))
+            made[0]._remember(options, logging, after_fork or "disarm")
+            return made[0]
+
+        _arm(options, make)
+        return made[0]
+
+
+def _arm(options: dict[str, Any], make: Callable[[], GraceShut]) -> None:
+    """Python's table, then core, then the end of the program."""
+    global _current
+    managed = _graceshut.managed_signals(options)
+    _graceshut.exit_begins(False)
+    _hooks.reset()
+    _hooks.note_loop()
+    told = _signals.prepare(managed)
+    try:
+        gs = make()
+    except BaseException:
+        _signals.disarm()
+        raise
+    gs._begin()
+    _signals.armed(gs)
+    _exit.follow(gs)
+    _current = gs
+    if not told:
+        _finish_later()
 
 
 def _finish_later() -> None:
@@ -63,14 +86,49 @@ def _finish_later() -> None:
     )
 
 
+class Installed:
+    """What :func:`graceshut.installed` gives."""
+
+    def __init__(self, options: dict[str, Any]) -> None:
+        self._options = options
+        self._gs: Optional[GraceShut] = None
+
+    def __enter__(self) -> GraceShut:
+        with _lock:
+            if current() is not None:
+                raise BY_KIND["disagree"]("graceshut is already installed; installed() makes an install of its own: uninstall first")
+            options = {"report": "none", **self._options, "exit": "manual"}
+            self._gs = install(options)
+            return self._gs
+
+    def __exit__(self, *_: object) -> None:
+        gs, self._gs = self._gs, None
+        if gs is not None and gs._open:
+            if gs.state.startswith("stopping"):
+                gs.wait()
+            gs.uninstall()
+
+
 def current() -> Optional[GraceShut]:
     gs = _current
     return gs if gs is not None and gs._open else None
 
 
-def _after_fork() -> None:
+def after_fork() -> Optional[GraceShut]:
+    """In a forked child: nothing is installed; gives what its parent wants re-armed."""
     global _lock, _current
-    _lock, _current = threading.RLock(), None
+    was, _lock, _current = _current, threading.RLock(), None
+    return was if was is not None and was._after_fork == "rearm" else None
+
+
+def _leave_now() -> None:
+    """The main thread cannot be left by an exception: what a clean end does, then the C library's exit."""
+    import atexit
+
+    gs = current()
+    if gs is not None:
+        atexit._run_exitfuncs()
+        _exit.leave_without_finalising(gs)
 
 
 def _deliver(event: dict[str, Any]) -> None:
@@ -92,6 +150,12 @@ def _deliver(event: dict[str, Any]) -> None:
             logging.getLogger("graceshut").exception("an event callback failed")
     if event["event"] == "finished":
         gs._told.set()
+
+
+def _inherits(fork: Any) -> bool:
+    if fork not in ("parent", "inherit"):
+        raise BY_KIND["bad_config"]('fork = %r: unknown word ("parent" or "inherit" is wanted here)' % (fork,))
+    return fork == "inherit"
 
 
 def _name_of(fn: Any) -> str:
@@ -135,12 +199,20 @@ class Group(_graceshut.Group):
 class GraceShut(_graceshut.Runtime):
     """The one install of this process; made by :func:`graceshut.install`. Every method may be called on any thread."""
 
-    def _begin(self, logging: bool, options: Mapping[str, Any]) -> None:
-        self._logs = logging
+    def _remember(self, options: dict[str, Any], logging: bool, after_fork: str) -> None:
+        """What a re-armed child needs as well."""
+        self._options, self._logs, self._after_fork = options, logging, after_fork
+        self._serving = bool(options.get("serving", False))
         self._callbacks: list[Callable[[dict[str, Any]], object]] = []
+        self._inherited_callbacks: list[Callable[[dict[str, Any]], object]] = []
+        #: How each hook whose policy is "inherit" is registered again; by its number.
+        self._inherited: dict[int, Callable[[], object]] = {}
+        self._inherited_reloads: list[Callable[[], object]] = []
+
+    def _begin(self) -> None:
+        self._pid = os.getpid()
         self._waiters: set[Any] = set()
         self._told = threading.Event()
-        self._serving = bool(options.get("serving", False))
         #: True from the trigger on: readiness is red, work is still accepted.
         self.stopping = Flag(self, 1, "stopping")
         #: True from the start of ``drain`` on: new work is refused.
@@ -155,27 +227,33 @@ class GraceShut(_graceshut.Runtime):
         @overload
         def hook(
             self, phase: str, fn: None = None, *, name: Optional[str] = None, timeout: Seconds = None,
-            after: Union[str, Iterable[str]] = (), optional: bool = False,
+            after: Union[str, Iterable[str]] = (), optional: bool = False, fork: Fork = "parent",
         ) -> Callable[[F], F]: ...
         @overload
         def hook(
             self, phase: str, fn: Callable[..., Any], *, name: Optional[str] = None, timeout: Seconds = None,
-            after: Union[str, Iterable[str]] = (), optional: bool = False,
+            after: Union[str, Iterable[str]] = (), optional: bool = False, fork: Fork = "parent",
         ) -> Hook: ...
 
-    def hook(self, phase: Any, fn: Any = None, *, name: Any = None, timeout: Any = None, after: Any = (), optional: Any = False) -> Any:
+    def hook(
+        self, phase: Any, fn: Any = None, *, name: Any = None, timeout: Any = None, after: Any = (), optional: Any = False,
+        fork: Any = "parent",
+    ) -> Any:
         """Registers a hook: ``@gs.hook("drain", timeout=8)`` above a function or coroutine function, which stays what it
         was; or ``gs.hook("drain", fn)``, which gives the handle.
 
         The function takes the context, or nothing. ``timeout`` in seconds; it never gets more than its phase has left.
-        ``after``: names of hooks of the same phase. ``optional`` keeps its outcome out of the result.
+        ``after``: names of hooks of the same phase. ``optional`` keeps its outcome out of the result. ``fork``: "inherit"
+        registers it in a re-armed child too, "parent" only here. May be called on any thread, also during a shutdown, for
+        the phase under way or a later one; never blocks.
 
         Raises UnknownPhase, BadTime, BadValue, BadConfig, Cycle, TooLate, Closed.
         """
-        spec = {"phase": phase, "timeout": timeout, "after": after or None, "optional": optional}
+        spec = {"phase": phase, "timeout": timeout, "after": after or None, "optional": optional, "fork": fork}
 
         def add(fn: Any) -> Hook:
-            return self._hook({**spec, "name": name if name is not None else _name_of(fn)}, _hooks.body(fn))
+            full = {**spec, "name": name if name is not None else _name_of(fn)}
+            return self._registered(fork, lambda: self._hook(full, _hooks.body(fn)))
 
         if fn is not None:
             return add(fn)
@@ -186,13 +264,22 @@ class GraceShut(_graceshut.Runtime):
 
         return decorate
 
+    def _registered(self, fork: Any, add: Callable[[], Hook]) -> Hook:
+        hook = add()
+        if fork == "inherit":
+            number = hook.id
+            self._inherited[number] = lambda: self._registered(fork, add)
+            hook._on_removed(lambda: self._inherited.pop(number, None))
+        return hook
+
     def _kind(self, kind: str, what: Any, phase: Any, common: dict[str, Any]) -> Hook:
-        unknown = set(common) - {"name", "timeout", "after", "optional"}
+        unknown = set(common) - {"name", "timeout", "after", "optional", "fork"}
         if unknown:
             raise TypeError("unexpected keyword argument %r" % sorted(unknown)[0])
         if what is None:
             raise BY_KIND["null"]("%s: what to do is missing" % kind)
-        return self._declare({"phase": phase, **common, "after": common.get("after") or None, kind: what})
+        spec = {"phase": phase, **common, "after": common.get("after") or None, kind: what}
+        return self._registered(common.get("fork"), lambda: self._declare(spec))
 
     def exec_hook(
         self, phase: str, argv: Sequence[str], *, env: Optional[Mapping[str, str]] = None, dir: Any = None, **common: Any
@@ -226,33 +313,62 @@ class GraceShut(_graceshut.Runtime):
     if TYPE_CHECKING:
 
         @overload
-        def on_reload(self, fn: None = None, *, name: Optional[str] = None) -> Callable[[F], F]: ...
+        def on_reload(self, fn: None = None, *, name: Optional[str] = None, fork: Fork = "parent") -> Callable[[F], F]: ...
         @overload
-        def on_reload(self, fn: F, *, name: Optional[str] = None) -> F: ...
+        def on_reload(self, fn: F, *, name: Optional[str] = None, fork: Fork = "parent") -> F: ...
 
-    def on_reload(self, fn: Any = None, *, name: Any = None) -> Any:
-        """Calls ``fn()`` (sync or async) for each reload, one at a time: SIGHUP, unless mapped otherwise."""
+    def on_reload(self, fn: Any = None, *, name: Any = None, fork: Any = "parent") -> Any:
+        """Calls ``fn()`` (sync or async) for each reload, one at a time: SIGHUP, unless mapped otherwise.
+
+        Reloads that come meanwhile make one more; what it raises is told as an event. ``fork`` as for :meth:`hook`.
+
+        Raises BadValue, BadConfig, NotUtf8, Closed.
+        """
+        inherit = _inherits(fork)
 
         def add(fn: Any) -> Any:
             call, _ = _hooks.call_of(fn)
             _hooks.note_loop()
-            self._on_reload(name if name is not None else _name_of(fn), lambda: _hooks.run_reload(lambda: call(None)))
+            words = name if name is not None else _name_of(fn)
+
+            def register() -> None:
+                self._on_reload(words, lambda: _hooks.run_reload(lambda: call(None)))
+
+            register()
+            if inherit:
+                self._inherited_reloads.append(register)
             return fn
 
         return add if fn is None else add(fn)
 
-    def on_event(self, callback: Callable[[dict[str, Any]], object]) -> Callable[[dict[str, Any]], object]:
-        """Calls ``callback(event)`` with every event as a dict, one at a time, on a thread of its own."""
+    def on_event(
+        self, callback: Callable[[dict[str, Any]], object], *, fork: Fork = "parent"
+    ) -> Callable[[dict[str, Any]], object]:
+        """Calls ``callback(event)`` with every event as a dict, one at a time, on a thread of its own.
+
+        ``event["event"]`` says what happened; times in it are integer microseconds. ``fork`` as for :meth:`hook`.
+
+        Raises BadValue, Null, BadConfig, Closed.
+        """
         self._check_open()
+        inherit = _inherits(fork)
         if not callable(callback):
             raise BY_KIND["null" if callback is None else "bad_value"]("an event callback is a function, not %r" % (callback,))
         self._callbacks.append(callback)
+        if inherit:
+            self._inherited_callbacks.append(callback)
         return callback
 
     # ---- work in flight
 
-    def track(self) -> Track:
-        """``with gs.track():`` or ``async with gs.track():`` counts one unit of work in and out; raises Draining."""
+    def track(self, group: Optional[str] = None) -> Track:
+        """``with gs.track():`` or ``async with gs.track():`` counts one unit of work in and out, on any thread.
+
+        ``group``: counted in that named group as well kept apart (see :meth:`group`). Entering it raises Draining from the
+        start of ``drain`` on; it never blocks. Raises BadValue, NotUtf8, Closed for a group.
+        """
+        if group is not None:
+            return self.group(group).track()
         return Track(self.enter, self.leave)
 
     def group(self, name: str) -> Group:
@@ -270,6 +386,41 @@ class GraceShut(_graceshut.Runtime):
         self._check_open()
         self._serving = bool(serving)
         self._set_serving(bool(serving))
+
+    # ---- after fork
+
+    def rearm(self) -> GraceShut:
+        """In a forked child whose parent installed this: arms it here, as ``after_fork="rearm"`` does by itself.
+
+        The same object serves the child from then on, with the options of the parent's install, threads of its own, no work
+        in flight, and only those hooks that were registered with ``fork="inherit"``. Does nothing where it is armed already.
+        Call it in the thread that forked, before that child's servers and loops start.
+
+        Raises Closed where it was uninstalled, Disagree where the child has installed another one, Os.
+        """
+        with _lock:
+            if self._open:
+                return self
+            if self._pid == os.getpid():
+                self._check_open()
+            if current() is not None:
+                raise BY_KIND["disagree"]("this process has an install of its own; use graceshut.current()")
+            _arm(self._options, self._revived)
+            return self
+
+    def _revived(self) -> GraceShut:
+        again, self._inherited = list(self._inherited.values()), {}
+        reloads, self._callbacks = list(self._inherited_reloads), list(self._inherited_callbacks)
+        self._revive(self._options, _VERSION, _deliver)
+        if self._serving:
+            self._set_serving(True)
+        try:
+            for register in (*again, *reloads):
+                register()
+        except BaseException:
+            self._uninstall()
+            raise
+        return self
 
     # ---- the end
 

@@ -19,7 +19,7 @@ import functools
 import os
 import threading
 
-from . import _graceshut, _hooks
+from . import _graceshut, _hooks, _loops
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -78,9 +78,17 @@ def _register() -> bool:
         if found is None or signo in _view or found == _IGN and signo in _USERS_CHOICE and not even_if_ignored:
             continue
         _view[signo] = found
+        _tell_core(signo)
         _real_signal(signo, _on_signal)
     _choose_kick()
     return True
+
+
+def _tell_core(signo: int) -> None:
+    """What a forked child that is not armed meets: not CPython's handler, which only our callable has put there, and which
+    sets a flag that a child on its way to exec never looks at."""
+    handler = _view.get(signo, _on_signal)
+    _graceshut.set_outside(int(signo), 0 if handler == _DFL else 1 if handler == _IGN else 2)
 
 
 def _choose_kick() -> None:
@@ -114,7 +122,10 @@ def disarm() -> None:
         for signo, handler in list(_view.items()):
             if _real_getsignal(signo) is _on_signal and handler is not None:
                 _real_signal(signo, handler)
+        signals = list(_view)
         _view.clear()
+        for signo in signals:
+            _tell_core(signo)
     # Elsewhere Python forbids it: the callable stays, and does what the program's own handler would.
 
 
@@ -127,6 +138,7 @@ def _signal_(signalnum: int, handler: Handler, /) -> Handler:
     before = _view[signalnum]
     if handler is not _on_signal:
         _view[signalnum] = handler
+        _tell_core(signalnum)
     if handler == _IGN and signalnum not in _warned and signalnum not in _ignored:
         _warned.add(signalnum)
         import logging
@@ -161,7 +173,7 @@ def _on_signal(signum: int, frame: Optional[FrameType]) -> None:
         return _as_before(signum, frame, handler)
     code = _graceshut.exit_due()
     if code is not None:
-        raise SystemExit(code)
+        _leave(code)
     global _caught
     _caught = _caught or signum not in _ignored
     _hooks.tell_loop()
@@ -169,14 +181,24 @@ def _on_signal(signum: int, frame: Optional[FrameType]) -> None:
         handler(signum, frame)
 
 
+def _leave(code: int) -> None:
+    if isinstance(_loops.running(), _loops.Trio):
+        # Raised inside trio's own code it would be taken for a defect of trio. Who awaits `gs.stopped` has left before.
+        from ._runtime import _leave_now
+
+        _leave_now()
+    raise SystemExit(code)
+
+
 def _is_swallowed(signum: int, handler: Any) -> bool:
     if signum != _signal.SIGINT:
         return False
     if handler is _signal.default_int_handler:
         return bool(_waiting) or _ending or signum in _ignored
-    # asyncio.Runner's: it would cancel the coroutine that waits for the end.
+    # asyncio.Runner's and trio's own: they would cancel the coroutine that waits for the end.
     runners = isinstance(handler, functools.partial) and getattr(handler.func, "__name__", "") == "_on_sigint"
-    return runners and bool(_waiting)
+    trios = str(getattr(handler, "__module__", "")).startswith("trio.")
+    return (runners or trios) and bool(_waiting)
 
 
 def _as_before(signum: int, frame: Optional[FrameType], handler: Any) -> None:

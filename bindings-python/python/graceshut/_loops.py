@@ -1,0 +1,147 @@
+"""The event loops that coroutine hooks run on and coroutines wait in: asyncio (uvloop is one of its loops) and trio.
+
+anyio needs nothing of its own: it runs on one of the two.
+"""
+
+from __future__ import annotations
+
+import sys
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from asyncio import AbstractEventLoop
+    from typing import Any, Awaitable, Callable, Optional, Union
+
+    Run = Callable[[], Awaitable[None]]
+    Loop = Union["Asyncio", "Trio"]
+
+
+class Asyncio:
+    """A running asyncio loop."""
+
+    __slots__ = ("loop",)
+
+    def __init__(self, loop: AbstractEventLoop) -> None:
+        self.loop = loop
+
+    def is_running(self) -> bool:
+        return self.loop.is_running()
+
+    def is_closed(self) -> bool:
+        return self.loop.is_closed()
+
+    def call(self, f: Callable[..., object], *args: Any) -> None:
+        """Calls ``f`` in the loop's thread, soon. Any thread. RuntimeError once the loop is closed."""
+        self.loop.call_soon_threadsafe(f, *args)
+
+    def spawn(self, run: Run) -> Callable[[], None]:
+        """In the loop's thread: starts a task; gives what cancels it from any thread."""
+        task = self.loop.create_task(run())  # type: ignore[arg-type]
+        return lambda: self.call(task.cancel)
+
+    async def wait(self, limit: float, add: Callable[[Callable[[], None]], Callable[[], None]]) -> None:
+        """Waits until what it gave to ``add`` was called, at most ``limit`` seconds; calls what ``add`` gave back."""
+        future = self.loop.create_future()
+
+        def resolve() -> None:
+            if not future.done():
+                future.set_result(None)
+
+        drop, timer = add(lambda: self.call(resolve)), self.loop.call_later(limit, resolve)
+        try:
+            await future
+        finally:
+            timer.cancel()
+            drop()
+
+    @staticmethod
+    def run_own(run: Callable[[Loop, Callable[[], None]], Awaitable[None]]) -> None:
+        """A loop of its own in this thread, until ``run`` is over."""
+        import asyncio
+
+        async def main() -> None:
+            loop = Asyncio(asyncio.get_running_loop())
+            task: Any = asyncio.current_task()
+            await run(loop, lambda: loop.call(task.cancel))
+
+        asyncio.run(main())
+
+
+class Trio:
+    """A trio run."""
+
+    __slots__ = ("token",)
+
+    def __init__(self, token: Any) -> None:
+        self.token = token
+
+    def is_running(self) -> bool:
+        try:
+            self.call(int)
+        except RuntimeError:  # trio.RunFinishedError
+            return False
+        return True
+
+    def is_closed(self) -> bool:
+        return not self.is_running()
+
+    def call(self, f: Callable[..., object], *args: Any) -> None:
+        self.token.run_sync_soon(f, *args)
+
+    def spawn(self, run: Run) -> Callable[[], None]:
+        import trio
+
+        scope = trio.CancelScope()
+
+        async def task() -> None:
+            with scope:
+                await run()
+
+        trio.lowlevel.spawn_system_task(task)
+        return lambda: self.call(scope.cancel)
+
+    async def wait(self, limit: float, add: Callable[[Callable[[], None]], Callable[[], None]]) -> None:
+        import trio
+
+        event = trio.Event()
+        drop = add(lambda: self.call(event.set))
+        try:
+            with trio.move_on_after(limit):
+                await event.wait()
+        finally:
+            drop()
+
+    @staticmethod
+    def run_own(run: Callable[[Loop, Callable[[], None]], Awaitable[None]]) -> None:
+        import trio
+
+        async def main() -> None:
+            loop = Trio(trio.lowlevel.current_trio_token())
+            with trio.CancelScope() as scope:
+                await run(loop, lambda: loop.call(scope.cancel))
+
+        trio.run(main)
+
+
+def running() -> Optional[Loop]:
+    """The loop that runs in this thread. Imports nothing: a program without a loop pays for none."""
+    # Not there while another frame of this very thread still imports asyncio.
+    look = getattr(sys.modules.get("asyncio"), "_get_running_loop", None)
+    loop = look() if look is not None else None
+    if loop is not None:
+        return Asyncio(loop)
+    token = getattr(getattr(sys.modules.get("trio"), "lowlevel", None), "current_trio_token", None)
+    if token is not None:
+        try:
+            return Trio(token())
+        except RuntimeError:
+            pass  # no run in this thread
+    return None
+
+
+def is_cancelled(error: BaseException) -> bool:
+    """The loop's own word for a cancelled task."""
+    return any(
+        c.__name__ == "CancelledError" or c.__name__ == "Cancelled" and c.__module__.split(".")[0] == "trio"
+        for c in type(error).__mro__
+    )
