@@ -131,6 +131,15 @@ pub(crate) fn managed_signals(py: Python<'_>, options: &Bound<'_, PyAny>) -> PyR
     Ok(managed.map(|s| (s.signo, s.explicit || s.signo == libc::SIGTERM, s.action == Action::Ignore)).collect())
 }
 
+/// Python's handlers, the GIL's own functions and the end of the process all belong to the main interpreter (embedding B23).
+#[pyfunction]
+pub(crate) fn in_main_interpreter(_py: Python<'_>) -> bool {
+    // SAFETY: the GIL is held, so there is a current interpreter.
+    let current = unsafe { pyo3::ffi::PyInterpreterState_Get() };
+    // SAFETY: `current` is the living interpreter of this thread.
+    unsafe { pyo3::ffi::PyInterpreterState_GetID(current) == 0 }
+}
+
 /// What a signal meets in a child that is not armed: 0 the default action, 1 nothing, else what CPython has there.
 #[pyfunction]
 pub(crate) fn set_outside(signo: i32, view: i32) {

@@ -33,6 +33,7 @@ fn _graceshut(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add_class::<inflight::Group>()?;
     m.add_function(wrap_pyfunction!(error::error_kinds, m)?)?;
     m.add_function(wrap_pyfunction!(host::managed_signals, m)?)?;
+    m.add_function(wrap_pyfunction!(host::in_main_interpreter, m)?)?;
     m.add_function(wrap_pyfunction!(host::set_outside, m)?)?;
     m.add_function(wrap_pyfunction!(host::set_kick, m)?)?;
     m.add_function(wrap_pyfunction!(host::exit_due, m)?)?;

@@ -195,7 +195,8 @@ class _Job:
     def __init__(self, call: Callable[[Context], Any], ctx: Context, done: Done, loop: Optional[Loop]) -> None:
         self.call, self.ctx, self.done, self.loop = call, ctx, done, loop
         self.stop: Optional[Callable[[], None]] = None
-        self.begun = False
+        #: The body's time has begun; the body itself has.
+        self.begun = self.entered = False
 
     def start(self) -> None:
         """In the loop's thread: only now has the body begun, so that a blocked loop is told apart from a slow hook."""
@@ -203,8 +204,17 @@ class _Job:
         if not self.done.begin():
             _pending.discard(self)
             return
-        self.stop = self.loop.spawn(self.run)  # type: ignore[union-attr]
-        self.ctx.on_cancel(self.cancel)
+        try:
+            self.stop = self.loop.spawn(self.run)  # type: ignore[union-attr]
+        except RuntimeError:  # trio takes no new tasks any more
+            _pending.discard(self)
+            self.move()
+        else:
+            self.ctx.on_cancel(self.cancel)
+
+    def move(self) -> None:
+        """Its loop has ended before the body began."""
+        threading.Thread(target=self.run_here, args=(self.begun,), daemon=True).start()
 
     def cancel(self) -> None:
         """The soft deadline, on a worker."""
@@ -216,6 +226,7 @@ class _Job:
 
     async def run(self) -> None:
         _inside.set(True)
+        self.entered = True
         try:
             await self.call(self.ctx)
         except BaseException as error:
@@ -256,10 +267,10 @@ def sweep() -> None:
     for job in list(_pending):
         if job.loop is not None and job.loop.is_closed():
             _pending.discard(job)
-            if job.begun:
+            if job.entered:
                 job.done.failed(_LOOP_GONE)
             else:
-                threading.Thread(target=job.run_here, daemon=True).start()
+                job.move()
 
 
 def run_reload(fn: Any) -> None:
@@ -283,7 +294,15 @@ def run_reload(fn: Any) -> None:
 
     if loop is not None and loop.is_running():
         kept: list[Any] = []  # a loop refers to its tasks only weakly
-        loop.call(lambda: kept.append(loop.spawn(wait)))
+
+        def start() -> None:
+            try:
+                kept.append(loop.spawn(wait))
+            except RuntimeError as error:  # trio takes no new tasks any more
+                failed.append(error)
+                over.set()
+
+        loop.call(start)
         while not over.wait(1.0):
             if loop.is_closed():
                 raise RuntimeError("the event loop was closed while the reload hook ran")

@@ -35,6 +35,10 @@ def install(options: dict[str, Any]) -> GraceShut:
     options = {key: value for key, value in options.items() if value is not None}
     logging, after_fork = bool(options.pop("logging", True)), options.pop("after_fork", None)
     with _lock:
+        if not _graceshut.in_main_interpreter():
+            raise BY_KIND["unsupported"](
+                "a subinterpreter cannot take signals or end the process; install in the main interpreter, before this one is made"
+            )
         if after_fork not in (None, "disarm", "rearm"):
             raise BY_KIND["bad_config"]('after_fork = %r: unknown word ("disarm" or "rearm" is wanted here)' % (after_fork,))
         gs = current()

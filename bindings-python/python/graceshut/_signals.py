@@ -36,6 +36,8 @@ _real_getsignal: Callable[[int], Handler] = _signal.getsignal
 
 #: What the program itself has set, per signal that has our callable in Python's table.
 _view: dict[int, Handler] = {}
+#: Managed signals under which C code had a handler before Python began: Python knows no object for it (embedding B16).
+_c_handlers: set[int] = set()
 #: Signals that the configuration ignores.
 _ignored: set[int] = set()
 _managed: list[tuple[int, bool, bool]] = []
@@ -63,6 +65,7 @@ def prepare(managed: list[tuple[int, bool, bool]]) -> bool:
     global _managed, _pid, _ending, _caught
     _managed, _pid, _ending, _caught = managed, os.getpid(), False, False
     _ignored.clear()
+    _c_handlers.clear()
     _ignored.update(signo for signo, _, ignored in managed if ignored)
     _warned.clear()
     _signal.signal, _signal.getsignal = _signal_, _getsignal
@@ -74,8 +77,12 @@ def _register() -> bool:
         return False
     for signo, even_if_ignored, _ in _managed:
         found = _real_getsignal(signo)
-        # None: somebody's C handler; core chains to it. Ignored: nohup's choice, kept by core as well.
-        if found is None or signo in _view or found == _IGN and signo in _USERS_CHOICE and not even_if_ignored:
+        if found is None:
+            # Core chains to it, until the program sets a handler of its own.
+            _c_handlers.add(signo)
+            continue
+        # Ignored: nohup's choice, kept by core as well.
+        if signo in _view or found == _IGN and signo in _USERS_CHOICE and not even_if_ignored:
             continue
         _view[signo] = found
         _tell_core(signo)
@@ -117,6 +124,7 @@ def disarm() -> None:
     global _pid, _runtime
     _graceshut.set_kick(0, 0)
     _pid, _runtime = 0, None
+    _c_handlers.clear()
     _signal.signal, _signal.getsignal = _real_signal, _real_getsignal
     if in_main():
         for signo, handler in list(_view.items()):
@@ -131,10 +139,17 @@ def disarm() -> None:
 
 def _signal_(signalnum: int, handler: Handler, /) -> Handler:
     """What ``signal.signal`` comes to: for a managed signal it changes whom our callable calls."""
-    if not _is_ours() or signalnum not in _view or not in_main():
+    if not _is_ours() or signalnum not in _view and signalnum not in _c_handlers or not in_main():
         return _real_signal(signalnum, handler)
     if not callable(handler) and handler not in (_DFL, _IGN):
         return _real_signal(signalnum, handler)  # raises as it always did
+    if signalnum in _c_handlers:
+        if handler is _handler_of_c:
+            return handler
+        # As ever, Python's handler takes the place of the one it does not know.
+        _c_handlers.discard(signalnum)
+        _view[signalnum] = _handler_of_c
+        _real_signal(signalnum, _on_signal)
     before = _view[signalnum]
     if handler is not _on_signal:
         _view[signalnum] = handler
@@ -156,7 +171,14 @@ def _signal_(signalnum: int, handler: Handler, /) -> Handler:
 def _getsignal(signalnum: int, /) -> Handler:
     if _is_ours() and signalnum in _view:
         return _view[signalnum]
+    if _is_ours() and signalnum in _c_handlers:
+        return _handler_of_c
     return _real_getsignal(signalnum)
+
+
+def _handler_of_c(signum: int, frame: Optional[FrameType]) -> None:
+    """Stands for a handler that C code set before Python began, so that there is an object to give back; Python has None,
+    and giving that back is a TypeError. Given back after another one was set it does nothing."""
 
 
 def _name(signo: int) -> str:
