@@ -18,8 +18,9 @@ def test_importing_does_nothing():
 
 
 def test_import_is_quick():
+    # CPU time, which a busy machine does not lengthen.
     times = []
     for _ in range(7):
-        code = "import sys, time; t = time.perf_counter(); import graceshut; print(time.perf_counter() - t)"
+        code = "import sys, time; t = time.process_time(); import graceshut; print(time.process_time() - t)"
         times.append(float(run(code)))
     assert sorted(times)[0] < 0.010, times

@@ -14,7 +14,6 @@ Importing does nothing: no thread, no handler. Times are seconds, ``timedelta`` 
 from __future__ import annotations
 
 from ._errors import *  # noqa: F401,F403
-from ._errors import __all__ as _error_names
 from ._graceshut import Context, Hook, Reason, __version__
 
 TYPE_CHECKING = False
@@ -134,5 +133,25 @@ __all__ = [
     "Hook",
     "Reason",
     "__version__",
-    *_error_names,
+    "Error",
+    "Draining",
+    "Null",
+    "NotUtf8",
+    "UnknownPhase",
+    "BadTime",
+    "BadValue",
+    "BadConfig",
+    "BadPlan",
+    "PlanDoesNotFit",
+    "Disagree",
+    "Closed",
+    "TooLate",
+    "Cycle",
+    "WrongThread",
+    "NotInstalled",
+    "AbiMismatch",
+    "Os",
+    "Timeout",
+    "Unsupported",
+    "Internal",
 ]

@@ -44,7 +44,8 @@ class Flag:
     __slots__ = ("_gs", "_level", "name")
 
     def __init__(self, gs: GraceShut, level: int, name: str) -> None:
-        self._gs, self._level, self.name = gs, level, name
+        self._gs, self._level = gs, level
+        self.name: str = name
 
     def __bool__(self) -> bool:
         return self._gs._level >= self._level

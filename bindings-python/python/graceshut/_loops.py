@@ -36,7 +36,7 @@ class Asyncio:
 
     def spawn(self, run: Run) -> Callable[[], None]:
         """In the loop's thread: starts a task; gives what cancels it from any thread."""
-        task = self.loop.create_task(run())  # type: ignore[arg-type]
+        task: Any = self.loop.create_task(run())  # type: ignore[arg-type]
         return lambda: self.call(task.cancel)
 
     async def wait(self, limit: float, add: Callable[[Callable[[], None]], Callable[[], None]]) -> None:

@@ -159,7 +159,7 @@ def _deliver(event: dict[str, Any]) -> None:
 def _inherits(fork: Any) -> bool:
     if fork not in ("parent", "inherit"):
         raise BY_KIND["bad_config"]('fork = %r: unknown word ("parent" or "inherit" is wanted here)' % (fork,))
-    return fork == "inherit"
+    return bool(fork == "inherit")
 
 
 def _name_of(fn: Any) -> str:
@@ -175,7 +175,9 @@ class Track:
     __slots__ = ("_enter", "leave")
 
     def __init__(self, enter: Callable[[], bool], leave: Callable[[], None]) -> None:
-        self._enter, self.leave = enter, leave
+        self._enter = enter
+        #: Counts the unit out; what the end of the block does.
+        self.leave: Callable[[], None] = leave
 
     def __enter__(self) -> Track:
         if not self._enter():
@@ -218,11 +220,11 @@ class GraceShut(_graceshut.Runtime):
         self._waiters: set[Any] = set()
         self._told = threading.Event()
         #: True from the trigger on: readiness is red, work is still accepted.
-        self.stopping = Flag(self, 1, "stopping")
+        self.stopping: Flag = Flag(self, 1, "stopping")
         #: True from the start of ``drain`` on: new work is refused.
-        self.draining = Flag(self, 2, "draining")
+        self.draining: Flag = Flag(self, 2, "draining")
         #: True when every phase is over.
-        self.stopped = Flag(self, 3, "stopped")
+        self.stopped: Flag = Flag(self, 3, "stopped")
 
     # ---- hooks
 
