@@ -3,6 +3,10 @@
 import pathlib
 import re
 import signal
+import subprocess
+import sys
+
+import pytest
 
 HERE = pathlib.Path(__file__).resolve().parent.parent
 EXAMPLES = HERE.parent / "examples" / "python"
@@ -14,6 +18,52 @@ def test_the_readme_quotes_files():
     assert snippets
     for snippet in snippets:
         assert any(snippet.strip() in text for text in files), snippet
+
+
+def run(child, name, signo=signal.SIGTERM):
+    c = child((EXAMPLES / name).read_text())
+    c.ready().kill(signo).end()
+    return c
+
+
+def test_aio(child):
+    c = run(child, "aio.py")
+    assert c.rc == 0 and sorted(c.lines[1:]) == ["consumers stop, because of SIGTERM", "job done"], c.words()
+    assert c.report["outcome"] == "clean"
+
+
+def test_trio_app(child):
+    pytest.importorskip("trio")
+    for signo, rc in ((signal.SIGTERM, 0), (signal.SIGINT, -signal.SIGINT)):
+        c = run(child, "trio_app.py", signo)
+        assert c.rc == rc and c.lines[1:] == ["written, in the program's own trio run"], c.words()
+
+
+def test_in_flight(child):
+    c = run(child, "in_flight.py")
+    assert c.rc == 0 and c.lines == ["status 200", "ready", "a.bin uploaded", "status 503"], c.words()
+
+
+def test_prefork(child):
+    c = run(child, "prefork.py")
+    # Two processes: who writes first is not decided.
+    assert c.rc == 0 and sorted(c.lines[1:]) == ["flush in the master", "flush in the worker", "master leaves the registry"], c.words()
+
+
+def test_the_test_example(tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-c", "/dev/null", str(EXAMPLES / "test_shutdown.py")],
+        capture_output=True, text=True, timeout=60, cwd=tmp_path,
+    )
+    assert done.returncode == 0 and "1 passed" in done.stdout, done.stdout
+
+
+def test_reload(child):
+    c = child((EXAMPLES / "reload.py").read_text())
+    c.ready().kill(signal.SIGHUP).read_until("configuration read again")
+    c.kill().end()
+    assert c.rc == 0 and "event: buffers ok" in c.lines, c.words()
+    assert "graceshut: flush/buffers: almost done" in c.err and "graceshut: trigger" in c.err
 
 
 def test_quickstart(child):
