@@ -20,8 +20,9 @@ def test_the_readme_quotes_files():
         assert any(snippet.strip() in text for text in files), snippet
 
 
-def run(child, name, signo=signal.SIGTERM):
-    c = child((EXAMPLES / name).read_text())
+def run(child, name, signo=signal.SIGTERM, ready='print("ready")'):
+    # A Ctrl-C is for who waits: anywhere before it is a KeyboardInterrupt there.
+    c = child((EXAMPLES / name).read_text().replace('print("ready")', ready))
     c.ready().kill(signo).end()
     return c
 
@@ -35,7 +36,7 @@ def test_aio(child):
 def test_trio_app(child):
     pytest.importorskip("trio")
     for signo, rc in ((signal.SIGTERM, 0), (signal.SIGINT, -signal.SIGINT)):
-        c = run(child, "trio_app.py", signo)
+        c = run(child, "trio_app.py", signo, "ready_once_waiting()")
         assert c.rc == rc and c.lines[1:] == ["written, in the program's own trio run"], c.words()
 
 
