@@ -14,12 +14,12 @@ async def consumers(ctx):
 
 async def job():
     async with gs.track():  # drain waits for it
+        print("ready")
         await asyncio.sleep(0.2)
         print("job done")
 
 
 async def main():
-    asyncio.get_running_loop().call_soon(print, "ready")
     work = asyncio.create_task(job())
     await gs.stopping  # readiness is red from here on
     await work
