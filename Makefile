@@ -25,7 +25,7 @@ HAVE_NODE := $(and $(call have,node),$(call have,npm))
 HAVE_CC := $(call have,cc)
 
 .PHONY: demo test bench install clean header fmt lint \
-	cli c-library wheel npm venv test-rust test-c test-python test-node toolchains
+	cli c-library wheel npm venv test-rust test-c test-python test-python-all test-node toolchains
 
 # --- artifacts -------------------------------------------------------------
 
@@ -94,6 +94,12 @@ test-c:
 
 test-python: wheel
 	$(PY) -m pytest -q bindings-python/tests
+
+	$(MAKE) -s -C bindings-python test-fast
+
+# The wheel for an old glibc on every CPython found here, and what the published files hold: a quarter of an hour.
+test-python-all: venv
+	$(MAKE) -s -C bindings-python test-every test-packaging
 
 test-node: npm
 	cd bindings-node && npm ci --silent --no-audit --no-fund && npm test
