@@ -1,6 +1,7 @@
 """Embedding F40 to F42, B19; spec 10.1, 10.2: what becomes of children, by policy."""
 
 import signal
+import sys
 
 import pytest
 
@@ -161,6 +162,8 @@ def test_multiprocessing(child, method, policy):
     for kind, reason, code in (
         ("returns", "host_end", 0), ("raises", "uncaught: ValueError: boo", 1), ("exits", "host_end", 5), ("fails", "host_end", 1),
     ):
+        if sys.version_info >= (3, 13) and kind == "raises":
+            reason = "host_end"  # it prints the error, forgets it, and then ends
         expected += [f"own {kind} {reason}", f"left {code}"]
     lines = [line for line in c.lines if not line.startswith("inherited")]
     assert c.rc == 0 and lines == [*expected, "end"], c.words()

@@ -73,7 +73,8 @@ def test_keyboard_interrupt_ends_a_blocking_read_at_once(child):
     )
     c.ready().kill(signal.SIGINT).end()
     assert c.lines[1:] == ["interrupted"] and c.rc == -signal.SIGINT, c.words()
-    assert c.gone_at - c.signalled_at < 2
+    # A read that was restarted would end with the watchdog only, at 9.7 s.
+    assert c.gone_at - c.signalled_at < 8
 
 
 def test_hooks_do_not_wait_for_a_main_thread_that_is_deep_in_c(child):

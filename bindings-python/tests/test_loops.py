@@ -36,7 +36,7 @@ def hooks():
     async def on_loop(ctx):
         await sleep(0.01)
         print("drain", me() == seen[0], threading.current_thread() is threading.main_thread(), bool(gs.draining))
-    @gs.hook("flush", timeout=0.4)
+    @gs.hook("flush", timeout=2)
     async def too_slow(ctx):
         try: await sleep(30)
         finally: print("cancelled", ctx.cancelled)

@@ -108,7 +108,12 @@ def _pre_shutdown() -> None:
         last = getattr(sys, "last_value", None)
         error = _hooks.describe(last) if last is not None else None
     _wait_for_threads()
-    _end(gs, error, 0 if error is None else 130 if _interrupted else 1)
+    child = _child_frame()
+    status = int(child.f_locals.get("exitcode") or 0) if child is not None else 0
+    code = _end(gs, error, status if error is None else 130 if _interrupted else 1)
+    if child is not None and status == 0 and code:
+        # From 3.13 on this is the last step of multiprocessing's child, and writes through (PEP 667); before, see below.
+        child.f_locals["exitcode"] = code
 
 
 def _end(gs: Any, error: Optional[str], code: int) -> int:
@@ -216,8 +221,18 @@ def _at_process_end() -> None:
     left_by_exit = isinstance(error, SystemExit)
     described = _hooks.describe(error) if error is not None and not left_by_exit else None
     code = _end(gs, described, 0 if error is None else _status_of(error))
-    if code and error is None:
+    if code and error is None and _child_frame() is not None:
         raise SystemExit(code)
+
+
+def _child_frame() -> Any:
+    """The frame in which multiprocessing decides the status of a child of its own, if this is one."""
+    frame = sys._getframe()
+    while frame is not None:
+        if frame.f_code.co_name == "_bootstrap" and frame.f_globals.get("__name__") == "multiprocessing.process":
+            return frame
+        frame = frame.f_back  # type: ignore[assignment]
+    return None
 
 
 def _status_of(error: BaseException) -> int:

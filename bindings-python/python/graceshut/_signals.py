@@ -18,6 +18,7 @@ import _signal  # type: ignore[import-not-found]
 import functools
 import os
 import threading
+import time
 
 from . import _graceshut, _hooks, _loops
 
@@ -48,6 +49,11 @@ _waiting = 0
 #: The main thread is ending.
 _ending = False
 _warned: set[int] = set()
+#: By which signal core reaches the main thread to make it leave.
+_kick = 0
+#: When the program was last given a Ctrl-C of its own, and how long it has for it before it is made to leave.
+_interrupted_at = float("-inf")
+_AFTER_INTERRUPT = 0.3
 #: A managed signal came by: the engine knows of it, or is about to.
 _caught = False
 
@@ -62,7 +68,8 @@ def _is_ours() -> bool:
 
 def prepare(managed: list[tuple[int, bool, bool]]) -> bool:
     """Before core arms: our callable into Python's table. False outside the main thread, where Python forbids it."""
-    global _managed, _pid, _ending, _caught
+    global _managed, _pid, _ending, _caught, _interrupted_at
+    _interrupted_at = float("-inf")
     _managed, _pid, _ending, _caught = managed, os.getpid(), False, False
     _ignored.clear()
     _c_handlers.clear()
@@ -100,7 +107,9 @@ def _tell_core(signo: int) -> None:
 
 def _choose_kick() -> None:
     signo = next((s for s in (_signal.SIGTERM, _signal.SIGINT, *_view) if s in _view), 0)
-    _graceshut.set_kick(int(signo), threading.main_thread().ident)
+    global _kick
+    _kick = int(signo)
+    _graceshut.set_kick(_kick, threading.main_thread().ident)
 
 
 def armed(runtime: Any) -> None:
@@ -190,13 +199,18 @@ def _name(signo: int) -> str:
 def _on_signal(signum: int, frame: Optional[FrameType]) -> None:
     """The one callable in Python's table. Runs in the main thread between two instructions, some time after the native
     handler has acted."""
+    global _caught, _interrupted_at
     handler = _view.get(signum, _DFL)
     if not _is_ours():
         return _as_before(signum, frame, handler)
-    code = _graceshut.exit_due()
-    if code is not None:
-        _leave(code)
-    global _caught
+    if signum == _signal.SIGINT != _kick and callable(handler) and not _is_swallowed(signum, handler):
+        # The program's KeyboardInterrupt comes first, however late this thread is.
+        _interrupted_at = time.monotonic()
+    elif time.monotonic() - _interrupted_at >= _AFTER_INTERRUPT:
+        # Core asks again.
+        code = _graceshut.exit_due()
+        if code is not None:
+            _leave(code)
     _caught = _caught or signum not in _ignored
     _hooks.tell_loop()
     if callable(handler) and not _is_swallowed(signum, handler):
