@@ -183,12 +183,15 @@ def _after_fork() -> None:
     # A signal that came meanwhile finds what the program itself has set.
     _signals.after_fork()
     if rearmed is not None:
+        _signals._in_fork = True
         try:
             rearmed.rearm()
         except Exception:
             import logging
 
             logging.getLogger("graceshut").exception("a forked child could not be re-armed: signals meet what was there before")
+        finally:
+            _signals._in_fork = False
 
 
 def _follow_multiprocessing() -> None:

@@ -423,6 +423,8 @@ class GraceShut(_graceshut.Runtime):
         try:
             for register in (*again, *reloads):
                 register()
+        except BY_KIND["too_late"]:
+            pass  # a signal was faster: the child ends before it has done anything
         except BaseException:
             self._uninstall()
             raise

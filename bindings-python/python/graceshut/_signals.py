@@ -206,7 +206,7 @@ def _on_signal(signum: int, frame: Optional[FrameType]) -> None:
     if signum == _signal.SIGINT != _kick and callable(handler) and not _is_swallowed(signum, handler):
         # The program's KeyboardInterrupt comes first, however late this thread is.
         _interrupted_at = time.monotonic()
-    elif time.monotonic() - _interrupted_at >= _AFTER_INTERRUPT:
+    elif not _in_fork and time.monotonic() - _interrupted_at >= _AFTER_INTERRUPT:
         # Core asks again.
         code = _graceshut.exit_due()
         if code is not None:
@@ -266,6 +266,8 @@ def ending() -> None:
 
 
 _forking = threading.local()
+#: Inside the after-fork step: what is raised there is written to stderr and forgotten.
+_in_fork = False
 
 
 def before_fork() -> None:
