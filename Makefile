@@ -52,7 +52,7 @@ npm:
 	mkdir -p $(NODEDIR) $(T)/npm
 	rm -f $(T)/npm/*.tgz
 	cd bindings-node && npm run -s build
-	cd bindings-node && npm pack --silent --pack-destination "$(CURDIR)/$(T)/npm" >/dev/null
+	cd bindings-node && npm pack --silent --pack-destination "$(CURDIR)/$(T)/npm" . ./npm/linux-x64-gnu >/dev/null
 	test -f $(NODEDIR)/package.json || echo '{"private":true}' > $(NODEDIR)/package.json
 	cd $(NODEDIR) && npm install --silent --no-audit --no-fund --no-save "$(CURDIR)"/$(T)/npm/graceshut-*.tgz
 

@@ -1,5 +1,7 @@
 /// <reference types="node" />
 import { EventEmitter } from 'node:events';
+import { Server as NetServer } from 'node:net';
+import { Duplex } from 'node:stream';
 
 /** A time: milliseconds, or text with a unit (`"500ms"`, `"10s"`, `"2m"`, `"1h"`). */
 export type Time = number | string;
@@ -306,13 +308,73 @@ export interface Config {
   values: Record<string, { value: unknown; origin: string }>;
 }
 
-/** One install. Also an EventEmitter of ShutdownEvents: by their own name, and all of them as `event`. */
+/** What every adapter can say about its hook. */
+export interface AdapterOptions {
+  /** Its name in the report. */
+  name?: string;
+  timeout?: Time;
+}
+
+export interface HttpServerOptions extends AdapterOptions {
+  /** A path answered 200 until the shutdown begins, and 503 from then on. */
+  ready?: string;
+  /** A path answered 200 as long as there is an answer. */
+  live?: string;
+  /** Milliseconds an idle connection has in `drain` for one more request, answered 503, before it is closed; 500. */
+  window?: number;
+  /** Called for every upgraded socket when `drain` begins. Those still open at the soft deadline are closed. */
+  upgraded?: (socket: Duplex, context: HookContext) => void;
+}
+
+export interface WebSocketOptions extends AdapterOptions {
+  /** 1001 (going away) by default; 1012 says that a service restarts. */
+  code?: number;
+  reason?: string;
+  /** Milliseconds over which the clients are closed: by default 10 for each, at most half of what the hook has. */
+  spread?: number;
+}
+
+/** A WebSocketServer of `ws`. */
+export interface WebSocketServerLike {
+  readonly clients: ReadonlySet<{ close(code?: number, reason?: string): void; terminate(): void }>;
+}
+
+/** A plugin for the root instance of Fastify. */
+export type FastifyPlugin = (
+  instance: { readonly server: unknown; close(): unknown },
+  options: object,
+  done: (error?: Error) => void,
+) => void;
+
+/** What `NestFactory.create()` answers. */
+export interface NestApplicationLike {
+  getHttpServer(): unknown;
+  close(signal?: string): Promise<void>;
+}
+
+/** A Worker of `bullmq`. */
+export interface BullWorkerLike {
+  readonly name: string;
+  pause(doNotWaitActive?: boolean): Promise<void>;
+  close(force?: boolean): Promise<void>;
+}
+
+/** A consumer of `kafkajs`. */
+export interface KafkaConsumerLike {
+  stop(): Promise<void>;
+  disconnect(): Promise<void>;
+}
+
+/**
+ * One install. Also an EventEmitter of ShutdownEvents: by their own name, and all of them as `event`. The same are published on
+ * the diagnostics channels `graceshut:<name>` and `graceshut:event`.
+ */
 export interface Graceshut extends EventEmitter {
   on(event: EventName | 'event', listener: (event: ShutdownEvent) => void): this;
   once(event: EventName | 'event', listener: (event: ShutdownEvent) => void): this;
   off(event: EventName | 'event', listener: (event: ShutdownEvent) => void): this;
 
-  /** Registers a function for a phase. It runs on the main thread; return a promise for work that takes time. */
+  /** Registers a function for a phase. It runs on the thread that registered it; return a promise for work that takes time. */
   hook(phase: PhaseName, fn: Hook, options?: HookOptions): HookHandle;
   /** Hooks that need no JavaScript: they run in their phase even while the loop is blocked. */
   execHook(phase: PhaseName, command: ExecCommand, options?: HookOptions): HookHandle;
@@ -333,6 +395,25 @@ export interface Graceshut extends EventEmitter {
   /** A named group; at most 64. */
   group(name: string): InFlight;
 
+  /**
+   * Takes a server of node:http, node:https or node:http2 into care, also one a framework made: requests are served through
+   * `announce`, answered 503 from `drain` on, never reset; the hook ends when the last connection has. Answers the server.
+   * @throws GraceshutError `bad_value`, `closed`, `too_late`
+   */
+  http<S extends NetServer>(server: S, options?: HttpServerOptions): S;
+  /** In `drain` every client gets a close frame, spread over time; at the soft deadline those left are cut off. */
+  ws<S extends WebSocketServerLike>(server: S, options?: WebSocketOptions): S;
+  /** `app.register(gs.fastify())`: `http()` for its server, and `app.close()` in the phase `close`. */
+  fastify(options?: HttpServerOptions): FastifyPlugin;
+  /** `http()` for its server, and `app.close()` in the phase `close`. Answers the application. */
+  nest<A extends NestApplicationLike>(app: A, options?: HttpServerOptions): A;
+  /** `drain`: no new job, those begun end; `close`: the connection. Jobs that do not end go back to the queue as stalled. */
+  bullmq<W extends BullWorkerLike>(worker: W, options?: AdapterOptions): W;
+  /** `drain`: the batch under way ends, offsets are committed; `close`: the consumer leaves its group. */
+  kafkajs<C extends KafkaConsumerLike>(consumer: C, options?: AdapterOptions): C;
+  /** In the primary of node:cluster: tells the workers when the shutdown begins and waits for them. In a worker: nothing. */
+  cluster(options?: { timeout?: Time }): void;
+
   /** Resolves when the shutdown begins: readiness turns red. Never rejects, keeps no process alive. */
   readonly stopping: Promise<void>;
   /** Resolves when new work is refused. */
@@ -349,7 +430,7 @@ export interface Graceshut extends EventEmitter {
   reload(): void;
   /** Resolves when every phase is over; what runs right after it still runs before the process leaves. */
   wait(): Promise<Finished>;
-  /** Ends the install: handlers back, threads ended, this object closed. */
+  /** Ends the install: handlers back, threads ended, this object closed. The main thread only. */
   uninstall(): void;
 
   readonly state: 'idle' | 'armed' | 'stopping' | 'stopped';
@@ -404,8 +485,8 @@ export declare const errorKinds: Readonly<Record<ErrorKind, number>>;
 export declare const version: string;
 
 /**
- * Takes TERM, INT and HUP and makes the native threads; the main thread only. A second call returns the same object when
- * the options agree.
+ * Takes TERM, INT and HUP and makes the native threads. A second call returns the same object when the options agree.
+ * A worker thread joins what the main thread installed: its hooks run on it and go with it; `wrong_thread` before that.
  * @throws GraceshutError `bad_config`, `bad_time`, `bad_plan`, `plan_does_not_fit`, `disagree`, `wrong_thread`,
  * `unsupported`, `os`, `null`, `bad_value`, `not_utf8`
  */

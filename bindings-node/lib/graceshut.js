@@ -2,10 +2,12 @@
 // One install, as programs see it.
 
 const { EventEmitter } = require('node:events');
+const { channel } = require('node:diagnostics_channel');
+const { isMainThread } = require('node:worker_threads');
 const { GraceshutError, call } = require('./error.js');
 const { HostEnd } = require('./host-end.js');
 const { Hooks, inside, words } = require('./hooks.js');
-const { InFlight } = require('./inflight.js');
+const { InFlight, WorkerInFlight } = require('./inflight.js');
 const { load } = require('./native.js');
 const { optionsJson, hookJson, timeJson, text, describe } = require('./options.js');
 const signals = require('./signals.js');
@@ -16,6 +18,10 @@ const EVENT = 2;
 const FINISHED = 3;
 const RELOAD = 4;
 const LEAVE = 5;
+const CLOSED = 6;
+
+/** Number of the main thread's environment. */
+const MAIN = 0;
 
 /** How long the last events may take after the core wants to leave, in milliseconds. */
 const LAST_EVENTS = 100;
@@ -49,6 +55,8 @@ class HookHandle {
 
 class Graceshut extends EventEmitter {
   #native;
+  /** The number of this thread's environment; of a worker thread, once it has joined. */
+  #env = MAIN;
   #hooks;
   #reloads = new Map();
   #inflight;
@@ -68,7 +76,6 @@ class Graceshut extends EventEmitter {
     super();
     this.#native = native;
     this.#hooks = new Hooks(native, () => this.reason);
-    this.#inflight = group(native, '');
   }
 
   /** The dispatcher the core posts to. */
@@ -78,9 +85,18 @@ class Graceshut extends EventEmitter {
 
   static installed(gs) {
     const native = gs.#native;
+    gs.#inflight = group(native, '', MAIN);
     gs.#manual = native.isManual();
     gs.#unwatch = signals.watch(native);
     if (!gs.#manual) gs.#hostEnd = new HostEnd(native, () => gs.#begin(), () => [...shared.groups.keys()]);
+  }
+
+  /** As `installed`, for a worker thread: signals and the exit are the main thread's. */
+  static joined(gs, env) {
+    gs.#env = env;
+    gs.#inflight = group(gs.#native, '', env);
+    gs.#manual = true;
+    if (gs.#native.state()[0] === 'stopping') gs.#begin();
   }
 
   #open() {
@@ -103,6 +119,7 @@ class Graceshut extends EventEmitter {
     if (this.#closed) return;
     if (kind === EVENT) return this.#onEvent(JSON.parse(json));
     if (kind === RELOAD) return this.#onReload(a, b);
+    if (kind === CLOSED) return this.#close();
     this.#begin();
     if (kind === HOOK) this.#hooks.start(a);
     else if (kind === CANCEL) this.#hooks.cancel(a);
@@ -117,6 +134,8 @@ class Graceshut extends EventEmitter {
     // A listener that throws is an uncaught error of its own, and keeps nothing else from being told.
     for (const name of [event, 'event']) {
       try {
+        const subscribed = channel(`graceshut:${name}`);
+        if (subscribed.hasSubscribers) subscribed.publish(view);
         this.emit(name, view);
       } catch (error) {
         process.nextTick(() => {
@@ -165,7 +184,7 @@ class Graceshut extends EventEmitter {
     const json = hookJson(phase, name, options, 'delay', 0);
     const number = this.#hooks.keep(fn, phase, name);
     try {
-      const id = call(native.hook, number, json);
+      const id = call(native.hook, this.#env, number, json);
       return new HookHandle(id, () => {
         const answer = call(this.#open().remove, id);
         if (answer === 'removed') this.#hooks.forget(number);
@@ -208,7 +227,7 @@ class Graceshut extends EventEmitter {
     if (typeof fn !== 'function') throw new GraceshutError('bad_value', `a reload hook has to be a function, not ${describe(fn)}`);
     const id = this.#reloads.size;
     this.#reloads.set(id, fn);
-    call(native.onReload, id, text(name, 'the name of a reload hook'));
+    call(native.onReload, this.#env, id, text(name, 'the name of a reload hook'));
   }
 
   // ---- work in flight ----
@@ -238,7 +257,37 @@ class Graceshut extends EventEmitter {
   }
 
   group(name) {
-    return group(this.#open(), text(name, 'the name of a group'));
+    return group(this.#open(), text(name, 'the name of a group'), this.#env);
+  }
+
+  // ---- servers and consumers: their files are loaded when they are asked for ----
+
+  http(server, options) {
+    return require('./adapters/http.js').http(this, this.#open(), server, options);
+  }
+
+  ws(server, options) {
+    return require('./adapters/ws.js').ws(this, server, options);
+  }
+
+  fastify(options) {
+    return require('./adapters/frameworks.js').fastify(this, options);
+  }
+
+  nest(app, options) {
+    return require('./adapters/frameworks.js').nest(this, app, options);
+  }
+
+  bullmq(worker, options) {
+    return require('./adapters/consumers.js').bullmq(this, worker, options);
+  }
+
+  kafkajs(consumer, options) {
+    return require('./adapters/consumers.js').kafkajs(this, consumer, options);
+  }
+
+  cluster(options) {
+    return require('./adapters/cluster.js').inCluster(this, options);
   }
 
   // ---- life ----
@@ -296,10 +345,18 @@ class Graceshut extends EventEmitter {
   }
 
   uninstall() {
-    call(this.#open().uninstall);
+    const native = this.#open();
+    if (this.#env !== MAIN) throw new GraceshutError('wrong_thread', 'the main thread installed graceshut, and only it can uninstall it');
+    call(native.uninstall);
+    this.#close();
+  }
+
+  #close() {
     this.#closed = true;
     shared.current = null;
-    this.#unwatch();
+    // Of a worker thread: the next install has other words for it to count on.
+    if (this.#env !== MAIN) shared.groups.clear();
+    this.#unwatch?.();
     this.#hostEnd?.close();
     this.#letGo();
     this.#finished.reject(new GraceshutError('closed', 'the runtime was uninstalled'));
@@ -359,17 +416,31 @@ function withText({ text: table, ...rest }) {
   return Object.defineProperty(rest, 'toString', { value: () => table });
 }
 
-function group(native, name) {
+function group(native, name, env) {
   let found = shared.groups.get(name);
   if (!found) {
-    found = new InFlight(native, name);
+    found = env === MAIN ? new InFlight(native, name) : new WorkerInFlight(native, name, env);
     shared.groups.set(name, found);
   }
   return found;
 }
 
+/** Joins the main thread's install, once a worker thread; options are only compared. */
+function join(options) {
+  const json = options === undefined ? null : optionsJson(options);
+  if (!shared.current) {
+    const native = load();
+    const gs = new Graceshut(native);
+    Graceshut.joined(gs, call(native.join, Graceshut.post(gs)));
+    shared.current = gs;
+  }
+  if (json !== null) call(load().agree, json);
+  return shared.current;
+}
+
 /** Installs, or returns the living install when the options agree. */
 function install(options) {
+  if (!isMainThread) return join(options);
   const json = optionsJson(options);
   const native = load();
   const again = shared.current;

@@ -42,12 +42,11 @@ class Hooks {
     this.reason = reason;
     this.bodies = new Map();
     this.running = new Map();
-    this.next = 1;
   }
 
   /** Keeps `fn` under a new number. */
   keep(fn, phase, name) {
-    const id = this.next++;
+    const id = this.native.hookNumber();
     this.bodies.set(id, { fn, phase, name });
     return id;
   }

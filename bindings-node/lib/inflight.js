@@ -51,7 +51,7 @@ class InFlight {
     }
     this.name = name;
     this.page = page;
-    // JavaScript counts on one thread, so one stripe is enough: the last, which native threads use last.
+    // One stripe is enough for JavaScript (worker threads share it): the last, which native threads use last.
     this.entered = (page[4] + (page[2] - 1) * page[3]) / 4;
     this.left = this.entered + 64 / 4;
     this.first = page[4] / 4;
@@ -68,7 +68,7 @@ class InFlight {
     const page = this.page;
     Atomics.add(page, this.entered, 1);
     if (Atomics.load(page, WORD) !== DRAINING) return true;
-    this.leave();
+    InFlight.prototype.leave.call(this);
     return false;
   }
 
@@ -118,4 +118,32 @@ class InFlight {
   }
 }
 
-module.exports = { InFlight };
+/**
+ * As InFlight, on a worker thread. It keeps a second count of its own units on a word that the core reads when the thread
+ * ends: nobody else could end them. Interrupted anywhere, the word is never higher than what was entered.
+ */
+class WorkerInFlight extends InFlight {
+  constructor(native, name, env) {
+    super(native, name);
+    this.own = new Int32Array(call(native.inflightLedger, env, name));
+  }
+
+  tryEnter() {
+    if (!super.tryEnter()) return false;
+    Atomics.add(this.own, 0, 1);
+    return true;
+  }
+
+  enterPart() {
+    const guard = super.enterPart();
+    Atomics.add(this.own, 0, 1);
+    return guard;
+  }
+
+  leave() {
+    Atomics.sub(this.own, 0, 1);
+    super.leave();
+  }
+}
+
+module.exports = { InFlight, WorkerInFlight };

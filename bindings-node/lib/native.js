@@ -1,28 +1,43 @@
 'use strict';
-// Loads the addon at the first install, in the main thread only: an addon used by a worker thread alone would be unmapped
-// with it while its handler is still in place (embedding C28).
+// Loads the addon of this platform, at the first install only. In a worker thread too: the addon pins itself before it hands
+// anything to the thread, so that it outlives it (embedding C28).
 
+const { readFileSync } = require('node:fs');
 const { GraceshutError } = require('./error.js');
+const { addons } = require('./platforms.js');
 
 let addon;
 
+/** musl or glibc, without running anything: the interpreter's own libraries say it. */
+function libc() {
+  try {
+    return /\bld-musl-/.test(readFileSync('/proc/self/maps', 'utf8')) ? 'musl' : 'gnu';
+  } catch {
+    return 'gnu';
+  }
+}
+
+/** The name of this platform as napi-rs has it. */
+function triple() {
+  const base = `${process.platform}-${process.arch}`;
+  return process.platform === 'linux' ? `${base}-${libc()}` : base;
+}
+
 function load() {
   if (addon) return addon;
-  // Required here and not above: it is a millisecond that a program which never installs need not pay.
-  if (!require('node:worker_threads').isMainThread) {
-    throw new GraceshutError(
-      'wrong_thread',
-      'install graceshut in the main thread: signals and the exit belong to the process, and a worker thread only ends itself',
-    );
-  }
-  if (process.platform !== 'linux' || process.arch !== 'x64') {
-    const here = `${process.platform}-${process.arch}`;
-    throw new GraceshutError('unsupported', `graceshut is built for linux-x64 with glibc, not for ${here}`);
+  const here = triple();
+  const found = addons[here];
+  if (!found) {
+    const built = Object.keys(addons).join(', ');
+    throw new GraceshutError('unsupported', `graceshut has no addon for ${here} (it has: ${built})`);
   }
   try {
-    addon = require('../graceshut.linux-x64-gnu.node');
+    addon = found();
   } catch (cause) {
-    const message = `the addon graceshut.linux-x64-gnu.node cannot be loaded (${cause.message}); it needs glibc: not Alpine`;
+    const message =
+      cause.code === 'MODULE_NOT_FOUND'
+        ? `the package @graceshut/${here} is missing; it is an optional dependency: install without --omit=optional, on the platform it is to run on`
+        : `the addon of @graceshut/${here} cannot be loaded (${cause.message})`;
     throw new GraceshutError('unsupported', message, { cause });
   }
   return addon;

@@ -26,7 +26,7 @@ impl Host for Node {
     /// Posted, not called: only the loop's thread may exit, so that 'exit' listeners run. A blocked loop never gets to it;
     /// the watchdog ends the process then.
     fn exit(&self, plan: ExitPlan) {
-        bridge::post(Message::Leave(plan.code));
+        bridge::post(bridge::MAIN, Message::Leave(plan.code));
     }
 
     fn leaves_by_wait(&self) -> bool {

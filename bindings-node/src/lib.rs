@@ -5,7 +5,8 @@
 //! 2. No thread of graceshut enters V8. What JavaScript has to do is posted to the loop ([`bridge`]) and never waited for by the
 //!    engine or the watchdog; a loop that does not come costs the JavaScript hooks only (embedding C26).
 //! 3. After the environment's end nothing is posted any more ([`bridge::close`], embedding C28).
-//! 4. The addon is loaded in the main thread only; `lib/native.js` refuses worker threads before loading.
+//! 4. The main thread installs; a worker thread joins its install ([`lifecycle::join`]), which pins the library first. What a
+//!    worker registered goes when its environment does, and nothing is posted to it from then on.
 //! 5. Every exported function is guarded: a panic becomes an error of kind `internal`.
 
 mod bridge;
@@ -14,5 +15,6 @@ mod error;
 mod host;
 mod inflight;
 mod lifecycle;
+mod listener;
 mod registry;
 mod view;

@@ -57,11 +57,12 @@ pub fn install(
         }
         let waiting = runtime.clone();
         runtime.on_event(move |event| {
-            bridge::post(Message::Event(event.to_json()));
+            let json = event.to_json();
+            bridge::post_all(|| Message::Event(json.clone()));
             if event.event == "finished" {
                 // After every event; for a host end and an uncaught error nobody else tells the loop.
                 if let Ok(finished) = waiting.wait(Some(REPORT_LIMIT)) {
-                    bridge::post(Message::Finished(finished.exit.code));
+                    bridge::post_all(|| Message::Finished(finished.exit.code));
                 }
             }
         })
@@ -84,6 +85,60 @@ fn environment_ends() {
     if let Some(runtime) = graceshut::current() {
         runtime.host_closed();
     }
+}
+
+/// Joins the main thread's install from a worker thread; the number of this environment.
+///
+/// # Errors
+/// `WrongThread` when the main thread has none.
+#[napi(catch_unwind)]
+pub fn join(env: Env, post: Function<'_, Args, ()>) -> Result<u32> {
+    // Function pointers of this library are handed out below: it must outlive this thread (embedding C28).
+    graceshut::process::pin::pin().map_err(|e| thrown(&e))?;
+    let joined = if graceshut::current().is_some() { bridge::join(&post)? } else { None };
+    let Some(number) = joined else {
+        let message =
+            "install graceshut in the main thread first: signals and the exit belong to the process; a worker thread joins";
+        return refuse(ErrorKind::WrongThread, message);
+    };
+    // After the threadsafe function, and so run before its own: hooks of this kind run last first.
+    env.add_env_cleanup_hook(number, worker_ends)?;
+    Ok(number)
+}
+
+/// Compares `options` with those of the living install, from a worker thread that joined.
+///
+/// # Errors
+/// `Disagree`, `Closed`, and as `graceshut::install` for options that are none.
+#[napi(catch_unwind)]
+pub fn agree(options: String) -> Result<()> {
+    let runtime = living()?;
+    let options = graceshut::config::options_from_json(&options, NumberUnit::Millis).map_err(|e| thrown(&e))?;
+    let sources = graceshut::config::Sources::from_process();
+    let config = graceshut::config::resolve(options, &sources).map_err(|e| thrown(&e))?;
+    match runtime.config().difference(&config) {
+        None => Ok(()),
+        Some(what) => {
+            let message = format!("the main thread installed graceshut with other options: {what}; call install() without any");
+            refuse(ErrorKind::Disagree, message)
+        }
+    }
+}
+
+/// C28: a worker thread ends. Its hooks go with it, those that run have failed, its work in flight is given up.
+fn worker_ends(env: u32) {
+    let Some(mut remains) = bridge::part(env) else { return };
+    if let Some(runtime) = graceshut::current() {
+        for id in remains.hooks.drain(..) {
+            let _ = runtime.remove(id); // running or done: its completion is below
+        }
+    }
+    for (name, units) in remains.in_flight.drain(..) {
+        if let Ok(group) = InFlight::group(&name) {
+            (0..units).for_each(|_| group.leave());
+        }
+    }
+    remains.end();
 }
 
 /// Ends the install; the handlers that were put back, and those that were somebody else's by then.
@@ -186,16 +241,18 @@ pub fn reload() -> Result<()> {
     living()?.reload().map_err(|e| thrown(&e))
 }
 
-/// Registers reload hook `id`: each reload posts it and its worker waits for `reload_done`.
+/// Registers reload hook `id` of environment `env`: each reload posts it and its worker waits for `reload_done`.
 ///
 /// # Errors
 /// `Closed`, `BadValue`.
 #[napi(catch_unwind)]
-pub fn on_reload(id: u32, name: String) -> Result<()> {
+pub fn on_reload(env: u32, id: u32, name: String) -> Result<()> {
     let body = move || {
         let (answer, told) = std::sync::mpsc::sync_channel(1);
-        let Some(call) = bridge::expect(answer) else { return Err(graceshut::HookError::failed("the environment has ended")) };
-        bridge::post(Message::Reload { hook: id, call });
+        let Some(call) = bridge::expect(env, answer) else {
+            return Err(graceshut::HookError::failed("the environment has ended"));
+        };
+        bridge::post(env, Message::Reload { hook: id, call });
         match told.recv() {
             Ok(None) => Ok(()),
             Ok(Some(message)) => Err(graceshut::HookError::failed(message)),

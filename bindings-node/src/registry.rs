@@ -7,12 +7,18 @@ use napi_derive::napi;
 use crate::bridge;
 use crate::error::{Result, living, thrown};
 
-/// Registers JavaScript's hook `id`. `spec`: a `[[hook]]` table as JSON, whose kind (`delay`) only fills the place.
+/// A number for a hook of JavaScript, unlike that of any other thread.
+#[napi(catch_unwind)]
+pub fn hook_number() -> Result<u32> {
+    Ok(bridge::hook_number())
+}
+
+/// Registers hook `id` of environment `env`. `spec`: a `[[hook]]` table as JSON, whose kind (`delay`) only fills the place.
 ///
 /// # Errors
 /// As every registering call of the core.
 #[napi(catch_unwind)]
-pub fn hook(id: u32, spec: String) -> Result<u32> {
+pub fn hook(env: u32, id: u32, spec: String) -> Result<u32> {
     let runtime = living()?;
     let decl = hook_from_json(&spec, NumberUnit::Millis).map_err(|e| thrown(&e))?;
     let mut builder = runtime.hook(&decl.phase, decl.name_or_kind()).optional(decl.optional).host_lane();
@@ -22,11 +28,13 @@ pub fn hook(id: u32, spec: String) -> Result<u32> {
     if let Some(limit) = decl.timeout {
         builder = builder.timeout(limit);
     }
-    let handle = builder.start(move |context, completion| bridge::hand_over(id, &context, completion));
-    handle.map(|h| h.id()).map_err(|e| thrown(&e))
+    let handle = builder.start(move |context, completion| bridge::hand_over(env, id, &context, completion));
+    let number = handle.map(|h| h.id()).map_err(|e| thrown(&e))?;
+    bridge::owns(env, number);
+    Ok(number)
 }
 
-/// Registers a hook that needs no code.
+/// Registers a hook that needs no code, and stays when the thread that did it ends.
 ///
 /// # Errors
 /// As every registering call of the core.

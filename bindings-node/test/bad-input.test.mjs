@@ -140,12 +140,14 @@ test('the configuration file and the environment: who, which key, the nearest', 
   assert.match(third.lines[0], /returned .*GRACESHUT_GRACE|returned environment/);
 });
 
-test('wrong places: wait in a hook, install in a worker thread', async () => {
+test('wrong places: wait in a hook, install in a worker thread before the main thread has', async () => {
   const it = await ended(`
     const { Worker } = require('node:worker_threads');
-    const gs = install();
-    gs.hook('drain', () => gs.wait().catch((e) => say(e.kind)), { name: 'waiter' });
-    const w = new Worker("try { require('graceshut').install() } catch (e) { require('fs').writeSync(1, e.name + ' ' + e.kind + ' ' + e.message + '\\\\n') }", { eval: true });
+    const code = "try { require('graceshut').install() } catch (e) { require('fs').writeSync(1, e.name + ' ' + e.kind + ' ' + e.message + '\\\\n') }";
+    new Worker(code, { eval: true }).on('exit', () => {
+      const gs = install();
+      gs.hook('drain', () => gs.wait().catch((e) => say(e.kind)), { name: 'waiter' });
+    });
   `);
   assert.equal(it.status, 0, describe(it));
   assert.match(it.lines[0], /GraceshutError wrong_thread install graceshut in the main thread/);

@@ -32,7 +32,7 @@ test('workers before the main thread installs', async () => {
 test('the addon required by a worker directly, which then exits: the next signal finds no hole', async () => {
   const it = await signalled(`
     const { Worker } = require('node:worker_threads');
-    const addon = require.resolve('graceshut').replace('index.js', 'graceshut.linux-x64-gnu.node');
+    const addon = require.resolve('@graceshut/linux-x64-gnu');
     new Worker('require(' + JSON.stringify(addon) + ').install("{}", "v", [], false, () => {})', { eval: true })
       .on('error', (e) => say(e)).on('exit', (c) => { say('worker', c); stay(); say('ready'); });`);
   assert.equal(it.status, 0, describe(it));

@@ -58,11 +58,12 @@ test('enter and leave cost at most twice two bare Atomics.add', async () => {
     function ours() { for (let i = 0; i < N; i++) { if (gs.tryEnter()) gs.leave(); } }
     const time = (f) => { const t = performance.now(); f(); return performance.now() - t; };
     two(); ours(); two(); ours();
-    const ratios = [];
-    for (let i = 0; i < 9; i++) { const a = time(two), b = time(ours); ratios.push(b / a); }
-    say(ratios.sort((a, b) => a - b)[4].toFixed(2), gs.inFlight);`);
+    // The best of each: what a machine busy with other things adds is never negative.
+    const bares = [], all = [];
+    for (let i = 0; i < 9; i++) { bares.push(time(two)); all.push(time(ours)); }
+    say((Math.min(...all) / Math.min(...bares)).toFixed(2), gs.inFlight);`);
   const [ratio, left] = it.lines[0].split(' ').map(Number);
   assert.equal(left, 0);
-  assert.ok(ratio <= 2, `median ratio ${ratio}`);
+  assert.ok(ratio <= 2, `ratio ${ratio}`);
   console.log(`enter + leave: ${ratio} x two bare Atomics.add`);
 });

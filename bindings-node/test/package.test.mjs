@@ -12,18 +12,25 @@ const read = (name) => readFileSync(join(root, name), 'utf8');
 const manifest = JSON.parse(read('package.json'));
 const installed = join(folder, 'node_modules/graceshut');
 
-test('the tarball holds exactly what it should', () => {
-  const packed = JSON.parse(process.env.GRACESHUT_TEST_PACKED);
-  assert.deepEqual(packed.files.map((f) => f.path).toSorted(), [
+const platform = join(folder, 'node_modules/@graceshut/linux-x64-gnu');
+const addonFile = join(platform, 'graceshut.linux-x64-gnu.node');
+
+test('the tarballs hold exactly what they should', () => {
+  const [main, addon] = JSON.parse(process.env.GRACESHUT_TEST_PACKED);
+  assert.deepEqual(main.files.map((f) => f.path).toSorted(), [
     'LICENSE-APACHE',
     'LICENSE-MIT',
     'README.md',
     'error-kinds.json',
-    'graceshut.linux-x64-gnu.node',
     'index.d.mts',
     'index.d.ts',
     'index.js',
     'index.mjs',
+    'lib/adapters/cluster.js',
+    'lib/adapters/consumers.js',
+    'lib/adapters/frameworks.js',
+    'lib/adapters/http.js',
+    'lib/adapters/ws.js',
     'lib/error.js',
     'lib/graceshut.js',
     'lib/hooks.js',
@@ -31,23 +38,57 @@ test('the tarball holds exactly what it should', () => {
     'lib/inflight.js',
     'lib/native.js',
     'lib/options.js',
+    'lib/platforms.js',
     'lib/signals.js',
     'package.json',
   ]);
-  assert.ok(statSync(join(installed, 'graceshut.linux-x64-gnu.node')).size > 100_000);
-  assert.deepEqual([manifest.dependencies, manifest.scripts.install, manifest.scripts.postinstall], [undefined, undefined, undefined]);
+  assert.deepEqual(addon.files.map((f) => f.path).toSorted(), ['LICENSE-APACHE', 'LICENSE-MIT', 'graceshut.linux-x64-gnu.node', 'package.json']);
+  assert.deepEqual([main.name, addon.name], ['graceshut', '@graceshut/linux-x64-gnu']);
+  assert.ok(statSync(addonFile).size > 100_000);
 });
 
-test("package, addon and Cargo's workspace have one version", () => {
+test('nothing is run or fetched when it is installed, and nothing is depended on but the addon', () => {
+  for (const at of [installed, platform]) {
+    const own = JSON.parse(readFileSync(join(at, 'package.json'), 'utf8'));
+    assert.equal(own.dependencies, undefined);
+    assert.deepEqual(Object.keys(own.scripts ?? {}).filter((name) => /install|prepare/.test(name)), []);
+  }
+  assert.deepEqual(manifest.optionalDependencies, { '@graceshut/linux-x64-gnu': manifest.version });
+  const lock = JSON.parse(readFileSync(join(folder, 'package-lock.json'), 'utf8'));
+  assert.deepEqual(Object.keys(lock.packages), ['', 'node_modules/@graceshut/linux-x64-gnu', 'node_modules/graceshut']);
+});
+
+test('what build.mjs generates is what is committed', () => {
+  const names = ['lib/platforms.js', 'npm/linux-x64-gnu/package.json'];
+  const before = names.map(read);
+  const done = spawnSync(process.execPath, ['build.mjs', '--generate'], { cwd: root, encoding: 'utf8', timeout: 30_000 });
+  assert.equal(done.status, 0, done.stderr);
+  assert.deepEqual(names.map(read), before);
+});
+
+test('a platform without an addon, or one whose package is missing, is told by install()', async () => {
+  const missing = await ended(`
+    require('node:module').prototype.require = ((real) => function (id) {
+      if (id.startsWith('@graceshut/')) throw Object.assign(new Error('Cannot find module'), { code: 'MODULE_NOT_FOUND' });
+      return real.call(this, id);
+    })(require('node:module').prototype.require);
+    tell(() => install());`);
+  assert.match(missing.lines[0], /GraceshutError unsupported .*@graceshut\/linux-x64-gnu is missing.*--omit=optional/, describe(missing));
+  const other = await ended(`Object.defineProperty(process, 'platform', { value: 'haiku' }); tell(() => install());`);
+  assert.match(other.lines[0], /GraceshutError unsupported .*no addon for haiku-x64 \(it has: linux-x64-gnu\)/, describe(other));
+});
+
+test("packages, addon and Cargo's workspace have one version", () => {
   const [, cargo] = /\[workspace\.package\]\nversion = "([^"]+)"/.exec(read('../Cargo.toml'));
-  const addon = createRequire(import.meta.url)(join(installed, 'graceshut.linux-x64-gnu.node'));
+  const addon = createRequire(import.meta.url)(addonFile);
   const { version } = createRequire(import.meta.url)(installed);
-  assert.deepEqual([manifest.version, addon.version(), version], [cargo, cargo, cargo]);
-  assert.deepEqual([manifest.os, manifest.cpu, manifest.libc, Boolean(manifest.engines.node)], [['linux'], ['x64'], ['glibc'], true]);
+  const own = JSON.parse(read('npm/linux-x64-gnu/package.json'));
+  assert.deepEqual([manifest.version, addon.version(), version, own.version], [cargo, cargo, cargo, cargo]);
+  assert.deepEqual([own.os, own.cpu, own.libc, Boolean(own.engines.node)], [['linux'], ['x64'], ['glibc'], true]);
 });
 
 test('the table of error kinds is the core’s, in JSON and in the types', () => {
-  const addon = createRequire(import.meta.url)(join(installed, 'graceshut.linux-x64-gnu.node'));
+  const addon = createRequire(import.meta.url)(addonFile);
   const kinds = JSON.parse(addon.errorKinds());
   assert.deepEqual(JSON.parse(read('error-kinds.json')), kinds);
   const [, union] = /export type ErrorKind =([^;]+);/.exec(read('index.d.ts'));

@@ -1,4 +1,4 @@
-// Packs the package, installs the tarball into an empty folder without network and compiler, and runs the tests against
+// Packs the package and that of its platform, installs the tarballs into an empty folder without network and compiler, and runs the tests against
 // what was installed there. `node test/run.mjs [file…]`; the addon has to be built before.
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
@@ -19,17 +19,17 @@ function run(command, args, options = {}) {
   return done.stdout;
 }
 
-if (!existsSync(join(root, 'graceshut.linux-x64-gnu.node'))) {
+if (!existsSync(join(root, 'npm/linux-x64-gnu/graceshut.linux-x64-gnu.node'))) {
   console.error('the addon is not built; run: npm run build');
   process.exit(1);
 }
 const folder = mkdtempSync(join(tmpdir(), 'graceshut-node-'));
 let status = 1;
 try {
-  const [packed] = JSON.parse(run('npm', ['pack', '--json', '--pack-destination', folder], { cwd: root }));
+  const packed = JSON.parse(run('npm', ['pack', '--json', '--pack-destination', folder, '.', './npm/linux-x64-gnu'], { cwd: root }));
   writeFileSync(join(folder, 'package.json'), '{"private":true}\n');
   const env = { ...process.env, npm_config_cache: join(folder, '.npm'), npm_config_registry: 'http://127.0.0.1:9/' };
-  run('npm', ['install', '--offline', '--no-audit', '--no-fund', `./${packed.filename}`], { cwd: folder, env });
+  run('npm', ['install', '--offline', '--no-audit', '--no-fund', ...packed.map((p) => `./${p.filename}`)], { cwd: folder, env });
   const wanted = process.argv.slice(2);
   const files = wanted.length ? wanted : readdirSync(here).filter((n) => n.endsWith('.test.mjs')).map((n) => join(here, n));
   const test = spawnSync(process.execPath, ['--test', '--test-concurrency=2', ...files], {

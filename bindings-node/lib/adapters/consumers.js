@@ -1,0 +1,50 @@
+'use strict';
+// Consumers of a queue: no new job in `drain`, those begun are finished, the connection goes in `close`.
+
+const { GraceshutError } = require('../error.js');
+
+/** Resolves true when `work` ended, false when `signal` was aborted before. */
+function before(signal, work) {
+  return new Promise((done, fail) => {
+    if (signal.aborted) return done(false);
+    signal.addEventListener('abort', () => done(false), { once: true });
+    work.then(() => done(true), fail);
+  });
+}
+
+/** A Worker of BullMQ. Jobs that cannot end in time go back to the queue as stalled, and the hook says so. */
+function bullmq(gs, worker, { name = `bullmq ${worker?.name}`, timeout } = {}) {
+  if (typeof worker?.pause !== 'function' || typeof worker.close !== 'function') {
+    throw new GraceshutError('bad_value', 'bullmq() takes a Worker of the package bullmq');
+  }
+  let finished = false;
+  gs.hook(
+    'drain',
+    async ({ signal }) => {
+      finished = await before(signal, worker.pause());
+      signal.throwIfAborted();
+    },
+    { name, timeout },
+  );
+  gs.hook('close', () => worker.close(!finished), { name });
+  return worker;
+}
+
+/** A consumer of KafkaJS: the batch under way ends and its offsets are committed, then the consumer leaves its group. */
+function kafkajs(gs, consumer, { name = 'kafkajs', timeout } = {}) {
+  if (typeof consumer?.stop !== 'function' || typeof consumer.disconnect !== 'function') {
+    throw new GraceshutError('bad_value', 'kafkajs() takes a consumer of the package kafkajs');
+  }
+  gs.hook(
+    'drain',
+    async ({ signal }) => {
+      await before(signal, consumer.stop());
+      signal.throwIfAborted();
+    },
+    { name, timeout },
+  );
+  gs.hook('close', () => consumer.disconnect(), { name });
+  return consumer;
+}
+
+module.exports = { bullmq, kafkajs };

@@ -1,0 +1,315 @@
+'use strict';
+// Servers of node:http, node:https and node:http2, and of every framework on top of them (spec 4.1, 9.1).
+//
+// What clients lose when a server stops are requests that meet a reset: in a listener's accept queue, on a keep-alive connection
+// closed while a request was on its way, in a socket closed with bytes unread. So, in this order:
+// 1. announce: requests are served; answers say `Connection: close`; HTTP/2 sessions get a GOAWAY that refuses nothing yet.
+// 2. drain: what is new is answered 503. A connection that stays idle for `window` is half-closed and read to its end.
+// 3. The listener is closed when nobody has come for a while and its accept queue is empty.
+// 4. Requests in flight end; at the soft deadline upgraded sockets are closed, at the hard one what is left is cut, and told.
+//
+// Cost of a request: one call, two atomic additions, one 'close' listener.
+
+const net = require('node:net');
+const { performance } = require('node:perf_hooks');
+const { GraceshutError } = require('../error.js');
+const { describe } = require('../options.js');
+
+/** How long an idle connection has for one more request, which is answered, before it is closed. */
+const WINDOW_MS = 500;
+/** How long nobody has to have connected before the listener is closed, */
+const QUIET_MS = 200;
+/** and after how many windows it is closed although somebody still does. */
+const MOST_WINDOWS = 4;
+/** How often the drain looks. */
+const LOOK_MS = 10;
+/** How long a socket is read on after we ended it, so that what is unread does not turn our last answer into a reset. */
+const LINGER_MS = 1000;
+/** What is left of the hook's time when requests still in flight are cut. */
+const CUT_MS = 50;
+/** A stream number no session reaches: the first of the two GOAWAYs of RFC 9113 6.8. */
+const ANY_STREAM = 2 ** 31 - 1;
+
+const CONNECTION = Symbol('graceshut.connection');
+const SERVED = Symbol.for('graceshut.http');
+
+/** One socket. */
+class Connection {
+  constructor(served, socket) {
+    this.served = served;
+    this.socket = socket;
+    /** Requests in flight. */
+    this.open = 0;
+    /** The last answer begun. */
+    this.answer = null;
+    this.upgraded = false;
+    /** Our FIN is on its way, or will follow the answer. */
+    this.leaving = false;
+    this.idleSince = 0;
+    /** socket.bytesRead when it went idle: more means that a request is on its way. */
+    this.read = 0;
+    this.timer = undefined;
+  }
+
+  /** Every request of this connection is answered, for now. */
+  rest(now) {
+    this.idleSince = now;
+    this.read = this.socket.bytesRead;
+  }
+
+  /** The answer under way is the last one, and says so if its head is not out yet. */
+  last(answer) {
+    if (answer.headersSent) return;
+    answer.shouldKeepAlive = false;
+    // http.Server calls this after the last answer. Its own closes a socket that may hold unread bytes: a reset.
+    this.socket.destroySoon = () => this.end();
+  }
+
+  /** Half-closes, reads on until the client has closed too. */
+  end() {
+    if (this.leaving) return;
+    this.leaving = true;
+    this.socket.end();
+    this.timer = setTimeout(() => this.socket.destroy(), LINGER_MS);
+  }
+}
+
+/** The client has its answer, or is gone. */
+function onAnswerClose() {
+  const connection = this.req.socket[CONNECTION];
+  if (connection && !connection.gone) connection.served.answered(connection);
+}
+
+/** One server under our care. */
+class Served {
+  constructor(gs, native, server, { window = WINDOW_MS, ready, live, upgraded }) {
+    this.gs = gs;
+    this.native = native;
+    this.server = server;
+    this.window = window;
+    this.probes = ready || live ? new Map([[ready, true], [live, false]]) : null;
+    this.tell = upgraded;
+    this.connections = new Set();
+    this.sessions = new Set();
+    /** HTTP/2 streams in flight. */
+    this.streams = 0;
+    this.stopping = gs.isStopping;
+    this.lastCame = 0;
+    this.listenerClosed = false;
+  }
+
+  begin() {
+    const { server, gs } = this;
+    const secure = typeof server.setSecureContext === 'function';
+    // What an HTTP/2 session reads is no connection of HTTP/1; a secure server may have both.
+    const plain = !secure && typeof server.updateSettings !== 'function';
+    server.on('connection', (socket) => {
+      this.lastCame = performance.now();
+      if (plain) this.adopt(socket);
+    });
+    if (secure) {
+      server.on('secureConnection', (socket) => {
+        if (socket.alpnProtocol !== 'h2') this.adopt(socket);
+      });
+    }
+    server.on('session', (session) => {
+      this.sessions.add(session);
+      session.once('close', () => this.sessions.delete(session));
+    });
+    this.intercept();
+    gs.stopping.then(() => this.announce());
+  }
+
+  /** Sees every request before any listener, whoever added it and when. */
+  intercept() {
+    const { server } = this;
+    const served = this;
+    const { emit, close } = server;
+    server.emit = function (event, a, b) {
+      if (event === 'request' || event === 'checkContinue' || event === 'checkExpectation') {
+        if (served.request(a, b)) return true;
+      } else if (event === 'stream') {
+        if (served.stream(a)) return true;
+      } else if (event === 'upgrade' || event === 'connect') {
+        if (served.upgrade(a, b)) return true;
+      }
+      return Reflect.apply(emit, this, arguments);
+    };
+    // Somebody else who closes the server at the signal would reset whoever waits in its queue: it gets its 'close' from us.
+    server.close = function (callback) {
+      if (!served.stopping || served.listenerClosed || !server.listening) return Reflect.apply(close, this, arguments);
+      if (typeof callback === 'function') this.once('close', callback);
+      return this;
+    };
+  }
+
+  adopt(socket) {
+    const known = socket[CONNECTION];
+    if (known) return known;
+    const connection = new Connection(this, socket);
+    socket[CONNECTION] = connection;
+    this.connections.add(connection);
+    if (this.stopping) connection.rest(performance.now());
+    socket.once('close', () => {
+      clearTimeout(connection.timer);
+      connection.gone = true;
+      this.connections.delete(connection);
+      for (; connection.open > 0; connection.open--) this.gs.leave();
+    });
+    return connection;
+  }
+
+  // ---- what arrives: true when it was answered here ----
+
+  request(request, answer) {
+    if (request.httpVersionMajor > 1) return false; // seen as a stream
+    const connection = request.socket[CONNECTION] ?? this.adopt(request.socket);
+    if (connection.answer === answer) return false; // 'checkContinue', then 'request'
+    if (connection.leaving) {
+      request.resume(); // its client was told to leave
+      return true;
+    }
+    if (this.probes !== null && this.probe(request, answer, connection)) return true;
+    if (!this.gs.tryEnter()) {
+      connection.last(answer);
+      refuse(answer, 'draining');
+      request.resume();
+      return true;
+    }
+    connection.open++;
+    connection.answer = answer;
+    answer.on('close', onAnswerClose);
+    if (this.stopping) connection.last(answer);
+    return false;
+  }
+
+  answered(connection) {
+    connection.open--;
+    this.gs.leave();
+    if (this.stopping) connection.rest(performance.now());
+  }
+
+  probe(request, answer, connection) {
+    const readiness = this.probes.get(request.url);
+    if (readiness === undefined) return false;
+    if (this.stopping) connection.last(answer);
+    if (readiness && this.gs.isStopping) refuse(answer, 'stopping');
+    else answer.writeHead(200, { 'Content-Type': 'text/plain' }).end('ok\n');
+    request.resume();
+    return true;
+  }
+
+  stream(stream) {
+    if (this.gs.tryEnter()) {
+      this.streams++;
+      stream.once('close', () => {
+        this.streams--;
+        this.gs.leave();
+      });
+      return false;
+    }
+    stream.respond({ ':status': 503, 'content-type': 'text/plain', 'retry-after': '1' });
+    stream.end('draining\n');
+    return true;
+  }
+
+  upgrade(request, socket) {
+    if (this.gs.isDraining) {
+      socket.end('HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nContent-Length: 0\r\n\r\n');
+      return true;
+    }
+    this.adopt(socket).upgraded = true;
+    return false;
+  }
+
+  // ---- the way out ----
+
+  announce() {
+    this.stopping = true;
+    const now = performance.now();
+    for (const connection of this.connections) {
+      if (connection.open > 0) connection.last(connection.answer);
+      else connection.rest(now);
+    }
+    for (const session of this.sessions) if (!session.closed) session.goaway(0, ANY_STREAM);
+  }
+
+  async drain(context) {
+    if (!this.stopping) this.announce();
+    const began = performance.now();
+    const upgraded = [...this.connections].filter((c) => c.upgraded);
+    if (this.tell) for (const { socket } of upgraded) this.tell(socket, context);
+    while (!this.isOver()) {
+      await turn();
+      this.look(began, context.signal.aborted);
+      if (context.signal.aborted && context.remaining !== null && context.remaining < CUT_MS) this.cut();
+    }
+  }
+
+  isOver() {
+    return (this.listenerClosed || !this.server.listening) && this.connections.size === 0 && this.sessions.size === 0;
+  }
+
+  look(began, late) {
+    const now = performance.now();
+    const waited = now - began;
+    if (this.server.listening && !this.listenerClosed) {
+      const quiet = now - Math.max(this.lastCame, began) >= QUIET_MS || waited >= this.window * MOST_WINDOWS;
+      if (late || (quiet && this.queueIsEmpty())) {
+        this.listenerClosed = true;
+        net.Server.prototype.close.call(this.server);
+      }
+    }
+    for (const connection of this.connections) {
+      if (connection.leaving) continue;
+      if (connection.upgraded) {
+        if (late) connection.end();
+      } else if (connection.open === 0) {
+        const idle = now - Math.max(connection.idleSince, began) >= this.window && connection.socket.bytesRead === connection.read;
+        if (idle || late) connection.end();
+      }
+    }
+    if (waited >= this.window || late) for (const session of this.sessions) if (!session.closed) session.close();
+  }
+
+  /** Nothing waits to be accepted; true where the kernel cannot be asked. */
+  queueIsEmpty() {
+    const fd = this.server._handle?.fd;
+    return typeof fd !== 'number' || fd < 0 || !this.native.listenQueue(fd);
+  }
+
+  /** The time is over for requests still in flight. */
+  cut() {
+    let requests = this.streams;
+    for (const { open, socket } of [...this.connections]) {
+      requests += open;
+      socket.destroy();
+    }
+    for (const session of [...this.sessions]) session.destroy();
+    throw new Error(`${requests} requests in flight were cut when the time of drain was over`);
+  }
+}
+
+/** After the next poll of the loop: what had arrived by then was seen. */
+const turn = () => new Promise((done) => setTimeout(() => setImmediate(done), LOOK_MS));
+
+function refuse(answer, why) {
+  const body = `${why}\n`;
+  answer.writeHead(503, { 'Content-Type': 'text/plain', 'Content-Length': body.length, 'Retry-After': '1' }).end(body);
+}
+
+/** Takes `server` into care; answers it. A second time does nothing. */
+function http(gs, native, server, options = {}) {
+  if (typeof server?.emit !== 'function' || typeof server.close !== 'function' || !(server instanceof net.Server)) {
+    throw new GraceshutError('bad_value', `http() takes a server of node:http, node:https or node:http2, not ${describe(server)}`);
+  }
+  if (server[SERVED] === gs) return server;
+  const served = new Served(gs, native, server, options);
+  gs.hook('drain', (context) => served.drain(context), { name: options.name ?? 'http', timeout: options.timeout });
+  Object.defineProperty(server, SERVED, { value: gs, configurable: true });
+  gs.serving = true;
+  served.begin();
+  return server;
+}
+
+module.exports = { http };

@@ -1,0 +1,21 @@
+//! What the kernel knows of a listening socket: Node has no call for it.
+
+use napi_derive::napi;
+
+use crate::error::Result;
+
+/// Connections that wait in the accept queue of the TCP listener `fd`; null for what is no TCP listener (a Unix socket, a
+/// descriptor of a cluster worker that only stands for the primary's).
+///
+/// Closing a listener resets what waits there (ecosystems 3.2), so the adapter for servers asks first. Never blocks.
+#[napi(catch_unwind)]
+pub fn listen_queue(fd: i32) -> Result<Option<u32>> {
+    // SAFETY: tcp_info is plain data, for which zeros are a value.
+    let mut info: libc::tcp_info = unsafe { std::mem::zeroed() };
+    let mut len = size_of::<libc::tcp_info>() as libc::socklen_t;
+    // SAFETY: `info` and `len` are valid and writable, and `len` is the size of `info`.
+    let rc = unsafe { libc::getsockopt(fd, libc::IPPROTO_TCP, libc::TCP_INFO, (&raw mut info).cast(), &raw mut len) };
+    // In the state of a listener `tcpi_unacked` is the length of the accept queue (tcp_get_info in the kernel).
+    const TCP_LISTEN: u8 = 10;
+    Ok((rc == 0 && info.tcpi_state == TCP_LISTEN).then_some(info.tcpi_unacked))
+}
