@@ -25,7 +25,8 @@ HAVE_NODE := $(and $(call have,node),$(call have,npm))
 HAVE_CC := $(call have,cc)
 
 .PHONY: demo test bench install clean header fmt lint \
-	cli c-library wheel npm venv test-rust test-c test-python test-python-all test-node toolchains
+	cli c-library wheel npm node-packages adapters-node venv \
+	test-rust test-c test-python test-python-all test-node toolchains
 
 # --- artifacts -------------------------------------------------------------
 
@@ -56,16 +57,29 @@ npm:
 	test -f $(NODEDIR)/package.json || echo '{"private":true}' > $(NODEDIR)/package.json
 	cd $(NODEDIR) && npm install --silent --no-audit --no-fund --no-save "$(CURDIR)"/$(T)/npm/graceshut-*.tgz
 
+# The servers and frameworks of the adapter tests, pinned, beside the packed graceshut.
+ADAPTERS := $(T)/adapters-node
+
+node-packages: npm
+	mkdir -p $(ADAPTERS)
+	cp -r bindings-node/test/adapters/. $(ADAPTERS)
+	cd $(ADAPTERS) && { cmp -s package-lock.json installed.lock || { npm ci --silent --no-audit --no-fund && cp package-lock.json installed.lock; }; }
+	cd $(ADAPTERS) && npm install --silent --no-audit --no-fund --no-save "$(CURDIR)"/$(T)/npm/graceshut-*.tgz
+
+# Every adapter with the real package, under load; writes $(T)/adapters-node.json and, with UPDATE=1, the table in the README.
+adapters-node: cli node-packages
+	cd $(ADAPTERS) && GRACESHUT="$(CURDIR)/$(T)/release/graceshut" node run.mjs ../adapters-node.json "$(CURDIR)/bindings-node/README.md"
+
 # --- demo ------------------------------------------------------------------
 
 DEMO := $(if $(HAVE_CC),--service "c=$(T)/demo/service",--missing "c=no C compiler (cc)") \
 	$(if $(HAVE_PYTHON),--service "python=$(PY) examples/python/service.py",--missing "python=no python3 with venv") \
-	$(if $(HAVE_NODE),--service "node=node $(NODEDIR)/service.mjs",--missing "node=no node and npm")
+	$(if $(HAVE_NODE),--service "node=node $(NODEDIR)/service.mjs" --service "fastify=node $(ADAPTERS)/fastify-service.mjs",--missing "node=no node and npm")
 
-demo: cli $(if $(HAVE_CC),c-library) $(if $(HAVE_PYTHON),wheel) $(if $(HAVE_NODE),npm)
+demo: cli $(if $(HAVE_CC),c-library) $(if $(HAVE_PYTHON),wheel) $(if $(HAVE_NODE),node-packages)
 	mkdir -p $(T)/demo
 	$(if $(HAVE_CC),cc -O2 -pthread -o $(T)/demo/service examples/c/service.c -I$(STAGE)/include -L$(STAGE)/lib -lgraceshut -Wl$(comma)-rpath$(comma)$(CURDIR)/$(STAGE)/lib)
-	$(if $(HAVE_NODE),cp examples/node/service.mjs $(NODEDIR)/)
+	$(if $(HAVE_NODE),cp examples/node/service.mjs $(NODEDIR)/; cp examples/node/fastify-service.mjs $(ADAPTERS)/)
 	$(T)/release/graceshut-demo --graceshut $(T)/release/graceshut --out $(T)/demo/report.json $(DEMO)
 
 comma := ,
@@ -101,7 +115,7 @@ test-python: wheel
 test-python-all: venv
 	$(MAKE) -s -C bindings-python test-every test-packaging
 
-test-node: npm
+test-node: adapters-node
 	cd bindings-node && npm ci --silent --no-audit --no-fund && npm test
 
 # --- bench -----------------------------------------------------------------

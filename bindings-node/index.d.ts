@@ -334,6 +334,11 @@ export interface WebSocketOptions extends AdapterOptions {
   spread?: number;
 }
 
+export interface FrameworkOptions extends HttpServerOptions {
+  /** The name in the report of the hook that closes the framework, in the phase `close`. */
+  closeName?: string;
+}
+
 /** A WebSocketServer of `ws`. */
 export interface WebSocketServerLike {
   readonly clients: ReadonlySet<{ close(code?: number, reason?: string): void; terminate(): void }>;
@@ -404,9 +409,9 @@ export interface Graceshut extends EventEmitter {
   /** In `drain` every client gets a close frame, spread over time; at the soft deadline those left are cut off. */
   ws<S extends WebSocketServerLike>(server: S, options?: WebSocketOptions): S;
   /** `app.register(gs.fastify())`: `http()` for its server, and `app.close()` in the phase `close`. */
-  fastify(options?: HttpServerOptions): FastifyPlugin;
+  fastify(options?: FrameworkOptions): FastifyPlugin;
   /** `http()` for its server, and `app.close()` in the phase `close`. Answers the application. */
-  nest<A extends NestApplicationLike>(app: A, options?: HttpServerOptions): A;
+  nest<A extends NestApplicationLike>(app: A, options?: FrameworkOptions): A;
   /** `drain`: no new job, those begun end; `close`: the connection. Jobs that do not end go back to the queue as stalled. */
   bullmq<W extends BullWorkerLike>(worker: W, options?: AdapterOptions): W;
   /** `drain`: the batch under way ends, offsets are committed; `close`: the consumer leaves its group. */

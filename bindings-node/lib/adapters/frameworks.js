@@ -5,10 +5,10 @@
 const { GraceshutError } = require('../error.js');
 
 /** A Fastify plugin for the root instance. */
-function fastify(gs, options = {}) {
+function fastify(gs, { closeName = 'fastify', ...options } = {}) {
   function graceshut(instance, _, done) {
     gs.http(instance.server, options);
-    gs.hook('close', () => instance.close(), { name: 'fastify' });
+    gs.hook('close', () => instance.close(), { name: closeName });
     done();
   }
   // What fastify-plugin sets: the plugin acts on the instance that registers it, and has a name.
@@ -18,12 +18,12 @@ function fastify(gs, options = {}) {
 }
 
 /** A Nest application on Express or Fastify. `enableShutdownHooks()` is not needed. */
-function nest(gs, app, options = {}) {
+function nest(gs, app, { closeName = 'nest', ...options } = {}) {
   if (typeof app?.getHttpServer !== 'function' || typeof app.close !== 'function') {
     throw new GraceshutError('bad_value', 'nest() takes what NestFactory.create() answers');
   }
   gs.http(app.getHttpServer(), options);
-  gs.hook('close', ({ reason }) => app.close(reason.signal ? `SIG${reason.signal}` : undefined), { name: 'nest' });
+  gs.hook('close', ({ reason }) => app.close(reason.signal ? `SIG${reason.signal}` : undefined), { name: closeName });
   return app;
 }
 

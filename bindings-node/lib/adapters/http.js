@@ -43,6 +43,8 @@ class Connection {
     /** The last answer begun. */
     this.answer = null;
     this.upgraded = false;
+    /** It has not asked for anything yet. */
+    this.silent = true;
     /** Our FIN is on its way, or will follow the answer. */
     this.leaving = false;
     this.idleSince = 0;
@@ -103,10 +105,8 @@ class Served {
     const secure = typeof server.setSecureContext === 'function';
     // What an HTTP/2 session reads is no connection of HTTP/1; a secure server may have both.
     const plain = !secure && typeof server.updateSettings !== 'function';
-    server.on('connection', (socket) => {
-      this.lastCame = performance.now();
-      if (plain) this.adopt(socket);
-    });
+    if (plain) server.on('connection', (socket) => this.adopt(socket));
+    else server.on('connection', () => this.came());
     if (secure) {
       server.on('secureConnection', (socket) => {
         if (socket.alpnProtocol !== 'h2') this.adopt(socket);
@@ -165,11 +165,13 @@ class Served {
     if (request.httpVersionMajor > 1) return false; // seen as a stream
     const connection = request.socket[CONNECTION] ?? this.adopt(request.socket);
     if (connection.answer === answer) return false; // 'checkContinue', then 'request'
+    connection.silent = false;
     if (connection.leaving) {
       request.resume(); // its client was told to leave
       return true;
     }
     if (this.probes !== null && this.probe(request, answer, connection)) return true;
+    this.came();
     if (!this.gs.tryEnter()) {
       connection.last(answer);
       refuse(answer, 'draining');
@@ -181,6 +183,11 @@ class Served {
     answer.on('close', onAnswerClose);
     if (this.stopping) connection.last(answer);
     return false;
+  }
+
+  /** Somebody comes with work: the listener stays. Probes do not count, they go on to the end. */
+  came() {
+    if (this.stopping) this.lastCame = performance.now();
   }
 
   answered(connection) {
@@ -200,6 +207,7 @@ class Served {
   }
 
   stream(stream) {
+    this.came();
     if (this.gs.tryEnter()) {
       this.streams++;
       stream.once('close', () => {
@@ -218,7 +226,9 @@ class Served {
       socket.end('HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nContent-Length: 0\r\n\r\n');
       return true;
     }
-    this.adopt(socket).upgraded = true;
+    const connection = this.adopt(socket);
+    connection.silent = false;
+    connection.upgraded = true;
     return false;
   }
 
@@ -254,8 +264,9 @@ class Served {
     const now = performance.now();
     const waited = now - began;
     if (this.server.listening && !this.listenerClosed) {
-      const quiet = now - Math.max(this.lastCame, began) >= QUIET_MS || waited >= this.window * MOST_WINDOWS;
-      if (late || (quiet && this.queueIsEmpty())) {
+      const enough = waited >= this.window * MOST_WINDOWS;
+      const quiet = now - Math.max(this.lastCame, began) >= QUIET_MS && !this.somebodyIsSilent();
+      if (late || ((quiet || enough) && this.queueIsEmpty())) {
         this.listenerClosed = true;
         net.Server.prototype.close.call(this.server);
       }
@@ -270,6 +281,11 @@ class Served {
       }
     }
     if (waited >= this.window || late) for (const session of this.sessions) if (!session.closed) session.close();
+  }
+
+  somebodyIsSilent() {
+    for (const connection of this.connections) if (connection.silent && !connection.leaving) return true;
+    return false;
   }
 
   /** Nothing waits to be accepted; true where the kernel cannot be asked. */

@@ -1,0 +1,110 @@
+// Load for what `graceshut verify` does not speak: TLS, HTTP/2, WebSocket. A request counts as lost when it got no complete answer,
+// unless its connection was refused or HTTP/2 says that it was never looked at.
+import https from 'node:https';
+import http2 from 'node:http2';
+import { setTimeout as sleep } from 'node:timers/promises';
+
+const PAUSE_MS = 5;
+const newTally = () => ({ sent: 0, answered: 0, refused: 0, goaways: 0, lost: [] });
+
+/** `connections` keep-alive clients that go on until they are told to leave. Answers { tally, stop, over }. */
+export function httpsLoad(port, connections = 12) {
+  const tally = newTally();
+  const agent = new https.Agent({ keepAlive: true, maxSockets: connections });
+  const once = (n) =>
+    new Promise((done) => {
+      tally.sent++;
+      const post = n % 2 === 1;
+      const options = { port, host: '127.0.0.1', path: '/work', method: post ? 'POST' : 'GET', agent, rejectUnauthorized: false, timeout: 8000 };
+      const request = https.request(options, (response) => {
+        response.resume().on('end', () => done(response.statusCode)).on('error', (e) => done(e));
+      });
+      request.on('timeout', () => request.destroy(new Error('no answer in 8 s'))).on('error', done);
+      request.end(post ? '{"n":1}' : undefined);
+    });
+  const client = async () => {
+    for (let n = 0; ; n++) {
+      const got = await once(n);
+      if (got === 200) tally.answered++;
+      else if (got === 503) return void tally.refused++;
+      else if (got?.code === 'ECONNREFUSED') return void tally.refused++;
+      else return void tally.lost.push(String(got));
+      await sleep(PAUSE_MS * (0.5 + Math.random()));
+    }
+  };
+  const over = Promise.all(Array.from({ length: connections }, client)).then(() => agent.destroy());
+  return { tally, over };
+}
+
+/** HTTP/2: `sessions` connections with `each` streams at a time; after a GOAWAY a client goes on over a new connection. */
+export function http2Load(port, sessions = 4, each = 4) {
+  const tally = newTally();
+  const open = () =>
+    new Promise((done, fail) => {
+      const session = http2.connect(`https://127.0.0.1:${port}`, { rejectUnauthorized: false });
+      session.on('goaway', () => tally.goaways++);
+      session.on('error', fail).once('connect', () => done(session));
+    });
+  const once = (session, n) =>
+    new Promise((done) => {
+      let status;
+      const stream = session.request({ ':path': '/work', ':method': n % 2 ? 'POST' : 'GET' });
+      stream.on('response', (headers) => (status = headers[':status'])).on('error', done);
+      stream.resume().on('end', () => done(status ?? new Error('ended without an answer')));
+      stream.end(n % 2 ? '{"n":1}' : undefined);
+    });
+  const connection = async () => {
+    let session;
+    let opening;
+    let told = false;
+    const usable = () => session && !session.closed && !session.destroyed;
+    const connect = () =>
+      (opening ??= open().then(
+        (s) => ((session = s), (opening = undefined)),
+        (e) => {
+          told = true;
+          if (e.code === 'ECONNREFUSED') tally.refused++;
+          else tally.lost.push(`connect: ${e}`);
+        },
+      ));
+    const client = async () => {
+      for (let n = 0; !told; n++) {
+        while (!usable() && !told) await connect();
+        if (told) return;
+        tally.sent++;
+        const got = await once(session, n);
+        if (got === 200) tally.answered++;
+        else if (got === 503) (tally.refused++, (told = true));
+        else if (/REFUSED_STREAM|GOAWAY_SESSION|INVALID_SESSION/.test(`${got?.code} ${got?.message}`)) tally.refused++;
+        else (tally.lost.push(String(got)), (told = true));
+        await sleep(PAUSE_MS * (0.5 + Math.random()));
+      }
+    };
+    await Promise.all(Array.from({ length: each }, client));
+    session?.close();
+  };
+  const over = Promise.all(Array.from({ length: sessions }, connection));
+  return { tally, over };
+}
+
+/** `clients` WebSockets that echo; each notes how it was closed. */
+export async function wsLoad(WebSocket, port, clients) {
+  const closes = [];
+  const one = (n) =>
+    new Promise((open, fail) => {
+      const socket = new WebSocket(`ws://127.0.0.1:${port}/`);
+      const timer = setInterval(() => socket.readyState === socket.OPEN && socket.send(String(n)), 50);
+      socket.on('message', () => open());
+      socket.on('error', fail);
+      closes.push(
+        new Promise((done) =>
+          socket.on('close', (code, reason) => {
+            clearInterval(timer);
+            done({ code, reason: String(reason), at: performance.now() });
+          }),
+        ),
+      );
+    });
+  await Promise.all(Array.from({ length: clients }, (_, n) => one(n)));
+  return Promise.all(closes);
+}
