@@ -68,6 +68,7 @@ node-packages: npm
 
 # Every adapter with the real package, under load; writes $(T)/adapters-node.json and, with UPDATE=1, the table in the README.
 adapters-node: cli node-packages
+	cd $(ADAPTERS) && node types.mjs
 	cd $(ADAPTERS) && GRACESHUT="$(CURDIR)/$(T)/release/graceshut" node run.mjs ../adapters-node.json "$(CURDIR)/bindings-node/README.md"
 
 # --- demo ------------------------------------------------------------------
@@ -130,7 +131,7 @@ bench: $(if $(HAVE_CC),c-library) $(if $(HAVE_PYTHON),wheel) $(if $(HAVE_NODE),n
 		--library-tls $(T)/tls/release/libgraceshut_c.so \
 		$(if $(HAVE_CC),--c-folder $(T)/bench) \
 		$(if $(HAVE_PYTHON),--python $(PY) --wheel $(T)/wheels/graceshut-*.whl) \
-		$(if $(HAVE_NODE),--node node --node-folder $(NODEDIR) --tarball $(T)/npm/graceshut-*.tgz)
+		$(if $(HAVE_NODE),--node node --node-folder $(NODEDIR) --tarball $(T)/npm/graceshut-[0-9]*.tgz --tarball-addon $(T)/npm/graceshut-linux-x64-gnu-*.tgz)
 
 # --- the rest --------------------------------------------------------------
 

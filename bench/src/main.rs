@@ -1,6 +1,6 @@
 //! `make bench`: graceshut beside its peers, in the same run, as ratios of medians.
 //!
-//!     graceshut-bench --out FILE [--python BIN] [--node BIN --node-folder DIR] [--library FILE] [--wheel FILE] [--tarball FILE] [--only WORD]
+//!     graceshut-bench --out FILE [--python BIN] [--node BIN --node-folder DIR] [--library FILE] [--wheel FILE] [--tarball FILE --tarball-addon FILE] [--only WORD]
 //!
 //! A row whose language was not given says so. Speed is only judged here, never in a test.
 
@@ -9,6 +9,7 @@ mod exits;
 mod hosts;
 mod inflight;
 mod process;
+mod servers;
 mod signals;
 mod sizes;
 mod stats;
@@ -67,11 +68,12 @@ fn main() -> ExitCode {
 
 type Measure = fn(&Tools) -> Vec<stats::Row>;
 
-const MEASURES: [(&str, Measure); 6] = [
+const MEASURES: [(&str, Measure); 7] = [
     ("signal to thread", signals::rows),
     ("signals while the host is stuck", hosts::rows),
     ("work in flight", inflight::rows),
     ("many hooks", signals::many_hooks),
     ("exits and the watchdog", exits::rows),
+    ("servers", servers::rows),
     ("sizes", sizes::rows),
 ];

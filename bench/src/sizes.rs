@@ -73,6 +73,7 @@ pub fn rows(tools: &Tools) -> Vec<Row> {
         size_row(tools, "library-tls", "libgraceshut.so, stripped, with TLS", Limit::None),
         size_row(tools, "wheel", "Python wheel", Limit::None),
         size_row(tools, "tarball", "npm tarball", Limit::None),
+        size_row(tools, "tarball-addon", "npm tarball of the addon, linux-x64-gnu", Limit::None),
         memory_row(),
         import_row(tools, "python"),
         import_row(tools, "node"),

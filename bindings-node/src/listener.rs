@@ -1,8 +1,14 @@
 //! What the kernel knows of a listening socket: Node has no call for it.
 
+use std::time::{Duration, Instant};
+
+use graceshut::State;
 use napi_derive::napi;
 
-use crate::error::Result;
+use crate::error::{Result, living};
+
+/// How long a signal that was caught may take to be acted upon; the engine's thread takes microseconds.
+const ENGINE_LIMIT: Duration = Duration::from_millis(20);
 
 /// Connections that wait in the accept queue of the TCP listener `fd`; null for what is no TCP listener (a Unix socket, a
 /// descriptor of a cluster worker that only stands for the primary's).
@@ -18,4 +24,19 @@ pub fn listen_queue(fd: i32) -> Result<Option<u32>> {
     // In the state of a listener `tcpi_unacked` is the length of the accept queue (tcp_get_info in the kernel).
     const TCP_LISTEN: u8 = 10;
     Ok((rc == 0 && info.tcpi_state == TCP_LISTEN).then_some(info.tcpi_unacked))
+}
+
+/// True once a shutdown has begun, also when its signal was caught and the engine's thread has yet to act: a listener of the
+/// program's own for the same signal may run before it. Waits for the engine, and only then, at most 20 ms.
+///
+/// # Errors
+/// `Closed`.
+#[napi(catch_unwind)]
+pub fn has_begun() -> Result<bool> {
+    let runtime = living()?;
+    let until = Instant::now() + ENGINE_LIMIT;
+    while graceshut::signal::pending() && Instant::now() < until {
+        std::thread::sleep(Duration::from_micros(50));
+    }
+    Ok(matches!(runtime.state(), State::Stopping(_) | State::Stopped))
 }

@@ -137,10 +137,18 @@ class Served {
     };
     // Somebody else who closes the server at the signal would reset whoever waits in its queue: it gets its 'close' from us.
     server.close = function (callback) {
-      if (!served.stopping || served.listenerClosed || !server.listening) return Reflect.apply(close, this, arguments);
+      if (served.listenerClosed || !server.listening || !served.hasBegun()) return Reflect.apply(close, this, arguments);
       if (typeof callback === 'function') this.once('close', callback);
       return this;
     };
+  }
+
+  hasBegun() {
+    try {
+      return this.stopping || this.native.hasBegun();
+    } catch {
+      return false; // uninstalled
+    }
   }
 
   adopt(socket) {

@@ -11,7 +11,7 @@ const require = createRequire(import.meta.url);
 const here = import.meta.dirname ?? new URL('.', import.meta.url).pathname;
 const service = (name) => join(here, 'services', `${name}.mjs`);
 const versionOf = (name) => JSON.parse(readFileSync(join(here, 'node_modules', name, 'package.json'), 'utf8')).version;
-const NODE = `Node ${process.versions.node.split('.').slice(0, 2).join('.')}`;
+export const NODE = `Node ${process.versions.node.split('.').slice(0, 2).join('.')}`;
 const VERIFY = '`graceshut verify`';
 const CLIENTS = 'clients of the test';
 
@@ -202,7 +202,7 @@ async function npmGroup() {
   }
 }
 
-const npmVersion = spawnSync('npm', ['--version'], { encoding: 'utf8' }).stdout.trim();
+export const npmVersion = spawnSync('npm', ['--version'], { encoding: 'utf8' }).stdout.trim();
 
 export const rows = [
   { name: 'http', server: 'node:http', version: NODE, under: VERIFY, line: 'gs.http(server).listen(8080)', run: verified('http') },

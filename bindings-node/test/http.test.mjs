@@ -1,0 +1,258 @@
+// The adapter for servers, case by case: what a client sees while the server goes.
+import assert from 'node:assert/strict';
+import http from 'node:http';
+import { connect } from 'node:net';
+import { test } from 'node:test';
+import { describe, finish, start } from './child.mjs';
+
+const sleep = (ms) => new Promise((done) => setTimeout(done, ms));
+
+/** A service: `/slow` takes `slow` ms, all else answers at once. `more` sees `gs`, `server`, `http`. */
+const service = ({ slow = 300, options = '{}', install = '', more = '' } = {}) => `
+  const http = require('node:http');
+  const gs = install({ grace: '6s', ${install} });
+  const server = http.createServer(async (req, res) => {
+    if (req.url === '/count') return res.end(String(gs.inFlight));
+    if (req.url === '/slow') await sleep(${slow});
+    if (req.url === '/begun') { res.writeHead(200); res.write('first '); await sleep(${slow}); return res.end('last'); }
+    res.end('done');
+  });
+  ${more}
+  gs.http(server, ${options}).listen(0, '127.0.0.1', () => { say('port', server.address().port); say('ready'); });`;
+
+async function served(options) {
+  const it = start(service(options));
+  await it.said();
+  it.port = Number(/^port (\d+)$/m.exec(it.stdout)[1]);
+  return it;
+}
+
+/** A raw connection: what it heard, and how it ended. */
+async function raw(port, first) {
+  const socket = connect(port, '127.0.0.1');
+  const it = { socket, heard: '', end: null };
+  socket.on('data', (d) => (it.heard += d));
+  it.over = new Promise((done) => {
+    socket.on('end', () => (it.end ??= 'end'));
+    socket.on('error', (e) => (it.end ??= e.code));
+    socket.on('close', () => done(it));
+  });
+  await new Promise((done) => socket.once('connect', done));
+  if (first) socket.write(first);
+  it.hears = async (text) => {
+    const until = performance.now() + 8000;
+    while (!it.heard.includes(text)) {
+      assert.ok(performance.now() < until && !it.end, `never heard ${text}: ${it.heard} (${it.end})`);
+      await sleep(5);
+    }
+  };
+  return it;
+}
+
+const GET = (path = '/') => `GET ${path} HTTP/1.1\r\nHost: x\r\n\r\n`;
+
+const ask = (port, path, { method = 'GET', agent, body } = {}) =>
+  new Promise((done, fail) => {
+    const request = http.request({ port, path, method, agent, host: '127.0.0.1', timeout: 8000 }, (response) => {
+      let text = '';
+      response.on('data', (d) => (text += d)).on('end', () => done({ status: response.statusCode, text, headers: response.headers }));
+    });
+    request.on('error', fail).end(body);
+  });
+
+/** Until the service has reached `phase`; it says so with `more`. */
+const ANNOUNCED = `gs.on('phase_start', (e) => say('phase', e.phase)); `;
+
+test('announce: served, and told to leave; drain: 503; an idle connection is closed only after its window', async () => {
+  const it = await served({ install: `announceDelay: '400ms'`, more: ANNOUNCED });
+  const [busy, idle] = [await raw(it.port, GET()), await raw(it.port, GET())];
+  await Promise.all([busy.hears('done'), idle.hears('done')]);
+  assert.match(busy.heard, /Connection: keep-alive/);
+  it.kill();
+  await it.said('phase announce');
+  const announced = await ask(it.port, '/');
+  assert.deepEqual([announced.status, announced.text, announced.headers.connection], [200, 'done', 'close']);
+  await it.said('phase drain');
+  busy.heard = '';
+  busy.socket.write(GET());
+  await busy.hears('draining');
+  assert.match(busy.heard, /^HTTP\/1.1 503 [^]*Retry-After: 1[^]*Connection: close/, busy.heard);
+  const late = await ask(it.port, '/');
+  assert.equal(late.status, 503);
+  const t = performance.now();
+  assert.equal((await idle.over).end, 'end', 'closed, not reset');
+  assert.ok(performance.now() - t < 1500);
+  assert.equal((await busy.over).end, 'end');
+  await finish(it);
+  assert.equal(it.status, 0, describe(it));
+  const idleFor = it.hook('http').used_us / 1000;
+  assert.ok(idleFor >= 490, `an idle connection had its window: ${idleFor} ms`);
+});
+
+test('the keep-alive race the other way: a request that begins in the window, in pieces, is answered', async () => {
+  const it = await served({ more: ANNOUNCED });
+  const client = await raw(it.port, GET());
+  await client.hears('done');
+  it.kill();
+  await it.said('phase drain');
+  await sleep(350);
+  client.socket.write('GET / HTTP/1.1\r\n'); // half a head, when the window is nearly over
+  await sleep(700);
+  client.socket.write('Host: x\r\n\r\n');
+  await client.hears('draining');
+  assert.match(client.heard, /503/);
+  assert.equal((await client.over).end, 'end');
+  await finish(it);
+  assert.equal(it.status, 0, describe(it));
+});
+
+test('requests in flight end with their answer, also those whose head was out and those pipelined', async () => {
+  const it = await served({ slow: 500, more: ANNOUNCED });
+  const [slow, begun, pipelined] = [await raw(it.port, GET('/slow')), await raw(it.port, GET('/begun')), await raw(it.port, GET('/slow') + GET('/slow'))];
+  await begun.hears('first');
+  await ask(it.port, '/'); // by now all have arrived
+  it.kill();
+  const all = await Promise.all([slow.over, begun.over, pipelined.over]);
+  assert.deepEqual(all.map((c) => c.end), ['end', 'end', 'end']);
+  assert.match(slow.heard, /200 OK[^]*Connection: close[^]*done/);
+  assert.match(begun.heard, /first [^]*last/);
+  assert.match(pipelined.heard, /^HTTP\/1.1 200/);
+  await finish(it);
+  assert.equal(it.status, 0, describe(it));
+  assert.deepEqual(it.report.in_flight.at_drain_end, 0);
+});
+
+test('a large body of a request that is refused is read to its end: 503, not a reset', async () => {
+  const it = await served({ more: ANNOUNCED });
+  const idle = await raw(it.port); // keeps the drain open
+  it.kill();
+  await it.said('phase drain');
+  const client = await raw(it.port, `POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 4000000\r\n\r\n`);
+  for (let i = 0; i < 40; i++) {
+    client.socket.write(Buffer.alloc(100_000, 97));
+    await sleep(2);
+  }
+  await client.hears('draining');
+  client.socket.end();
+  assert.equal((await client.over).end, 'end');
+  idle.socket.destroy();
+  await finish(it);
+  assert.equal(it.status, 0, describe(it));
+});
+
+test('Expect: 100-continue, HEAD and an upgrade are refused in drain too', async () => {
+  const it = await served({ more: `${ANNOUNCED} server.on('upgrade', (req, s) => s.end('HTTP/1.1 101 X\\r\\n\\r\\n')); server.on('checkContinue', (req, res) => { res.writeContinue(); server.emit('request', req, res); });` });
+  const before = await raw(it.port, `POST / HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n`);
+  await before.hears('100 Continue');
+  before.socket.end('{}');
+  await before.hears('done');
+  assert.equal((await ask(it.port, '/count')).text, '1', 'checkContinue and request count one, and it has ended');
+  const hold = await raw(it.port);
+  it.kill();
+  await it.said('phase drain');
+  const expect = await raw(it.port, `POST / HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n`);
+  await expect.hears('503');
+  assert.doesNotMatch(expect.heard, /100 Continue/);
+  const head = await raw(it.port, `HEAD / HTTP/1.1\r\nHost: x\r\n\r\n`);
+  await head.over;
+  assert.match(head.heard, /^HTTP\/1.1 503[^]*\r\n\r\n$/);
+  const upgrade = await raw(it.port, `GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n`);
+  await upgrade.over;
+  assert.match(upgrade.heard, /^HTTP\/1.1 503/);
+  for (const c of [expect, hold]) c.socket.destroy();
+  await finish(it);
+  assert.equal(it.status, 0, describe(it));
+});
+
+test('upgraded sockets are told, and closed at the soft deadline', async () => {
+  const it = await served({
+    install: `phases: { drain: { cap: '1500ms' } }`,
+    options: `{ upgraded: (socket, { phase }) => socket.write('bye in ' + phase) }`,
+    more: `server.on('upgrade', (req, s) => s.write('HTTP/1.1 101 Switching\\r\\n\\r\\n'));`,
+  });
+  const client = await raw(it.port, `GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n`);
+  await client.hears('101');
+  it.kill();
+  await client.hears('bye in drain');
+  const t = performance.now();
+  assert.equal((await client.over).end, 'end');
+  assert.ok(performance.now() - t > 500, 'not before the soft deadline');
+  await finish(it);
+  assert.equal(it.status, 0, describe(it));
+});
+
+test('requests that do not end are cut at the hard deadline, and that is told', async () => {
+  const it = await served({ slow: 60_000, install: `phases: { drain: { cap: '1s' } }` });
+  const client = await raw(it.port, GET('/slow'));
+  await ask(it.port, '/');
+  it.kill();
+  await client.over;
+  await finish(it);
+  assert.equal(it.status, 1, describe(it));
+  const { outcome, message } = it.hook('http');
+  assert.deepEqual([outcome, message], ['failed', '1 requests in flight were cut when the time of drain was over']);
+});
+
+test('a client that goes away, and one that never asks, hold nothing', async () => {
+  const it = await served({ slow: 60_000 });
+  const [gone, silent] = [await raw(it.port, GET('/slow') + GET('/slow')), await raw(it.port)];
+  await ask(it.port, '/');
+  gone.socket.destroy();
+  await sleep(50);
+  it.kill();
+  assert.equal((await silent.over).end, 'end');
+  await finish(it);
+  assert.equal(it.status, 0, describe(it));
+  assert.ok(it.at - it.killedAt < 2500, `${it.at - it.killedAt} ms`);
+});
+
+test("a listener of the program's own that closes the server at the signal loses nothing either", async () => {
+  const it = await served({ install: `announceDelay: '300ms'`, more: `${ANNOUNCED} process.on('SIGTERM', () => server.close(() => say('closed in', gs.phase)));` });
+  it.kill();
+  await it.said('phase announce');
+  await sleep(50);
+  assert.equal((await ask(it.port, '/')).status, 200, 'still listening in announce');
+  await finish(it);
+  assert.equal(it.status, 0, describe(it));
+  assert.match(it.stdout, /phase drain\n[^]*closed in/, describe(it));
+});
+
+test('the accept queue is empty before the listener is closed: a blocked loop resets nobody', async () => {
+  const it = await served({ more: `${ANNOUNCED} gs.hook('drain', () => block(700), { name: 'blocker' });` });
+  it.kill();
+  await it.said('phase drain');
+  // The loop is blocked: these wait in the queue of the kernel until it comes back, when no window is left to them.
+  const waiting = await Promise.all(Array.from({ length: 20 }, () => raw(it.port, GET())));
+  const ends = await Promise.all(waiting.map((c) => c.over));
+  assert.deepEqual(new Set(ends.map((c) => `${/^HTTP\/1.1 (\d+)/.exec(c.heard)?.[1]} ${c.end}`)), new Set(['503 end']));
+  await finish(it);
+  assert.equal(it.status, 0, describe(it));
+});
+
+test('probes: readiness turns red at once, liveness stays, and neither is work', async () => {
+  const it = await served({ slow: 500, options: `{ ready: '/readyz', live: '/livez' }`, install: `announceDelay: '300ms'`, more: ANNOUNCED });
+  const slow = await raw(it.port, GET('/slow'));
+  assert.deepEqual(await Promise.all(['/readyz', '/livez'].map(async (p) => (await ask(it.port, p)).status)), [200, 200]);
+  it.kill();
+  await it.said('phase announce');
+  assert.deepEqual(await Promise.all(['/readyz', '/livez', '/'].map(async (p) => (await ask(it.port, p)).status)), [503, 200, 200]);
+  await it.said('phase drain');
+  assert.equal((await ask(it.port, '/livez')).status, 200);
+  await slow.over;
+  await finish(it);
+  assert.equal(it.status, 0, describe(it));
+});
+
+test('http() answers the server, takes it once, and refuses what is none', async () => {
+  const it = await served({
+    more: `say(gs.http(server) === server, gs.serving, gs.plan().phases[1].hooks);
+      for (const x of [undefined, {}, () => {}, new (require('node:events'))()]) tell(() => gs.http(x));`,
+  });
+  it.kill();
+  await finish(it);
+  assert.equal(it.status, 0, describe(it));
+  const lines = it.lines.filter((l) => !l.startsWith('port'));
+  assert.match(lines[0], /^true true 2$/);
+  assert.ok(lines.slice(1).every((l) => /GraceshutError bad_value .*http\(\) takes a server/.test(l)), describe(it));
+  assert.equal(lines.length, 5);
+});
