@@ -356,6 +356,7 @@ class Graceshut extends EventEmitter {
     shared.current = null;
     // Of a worker thread: the next install has other words for it to count on.
     if (this.#env !== MAIN) shared.groups.clear();
+    this.emit(require('./adapters/options.js').CLOSED);
     this.#unwatch?.();
     this.#hostEnd?.close();
     this.#letGo();

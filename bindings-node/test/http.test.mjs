@@ -256,3 +256,27 @@ test('http() answers the server, takes it once, and refuses what is none', async
   assert.ok(lines.slice(1).every((l) => /GraceshutError bad_value .*http\(\) takes a server/.test(l)), describe(it));
   assert.equal(lines.length, 5);
 });
+
+test('uninstall lets the server go; wrong options are named', async () => {
+  const it = await served({
+    install: `exit: 'manual'`,
+    more: `
+      tell(() => gs.http(server, { redy: '/' })); tell(() => gs.http(server, { window: -1 })); tell(() => gs.http(server, null));
+      process.on('SIGTERM', async () => {
+        await gs.wait(); gs.uninstall();
+        say(server.emit === require('node:events').prototype.emit, server.close === http.Server.prototype.close, server.listening);
+        server.listen(0, '127.0.0.1', async () => {
+          const { status } = await fetch('http://127.0.0.1:' + server.address().port, { headers: { connection: 'close' } });
+          say(status); server.close();
+        });
+      });`,
+  });
+  it.kill();
+  await finish(it);
+  assert.equal(it.status, 0, describe(it));
+  const lines = it.lines.filter((l) => !l.startsWith('port'));
+  assert.match(lines[0], /bad_config .*unknown key "redy" \(http\(\) has name, timeout, ready, live, window, upgraded\)/);
+  assert.match(lines[1], /bad_time .*window is a number of milliseconds, not -1/);
+  assert.match(lines[2], /bad_value .*options of http\(\) have to be an object, not null/);
+  assert.deepEqual(lines.slice(3), ['true true false', '200']);
+});

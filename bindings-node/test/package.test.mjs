@@ -30,6 +30,7 @@ test('the tarballs hold exactly what they should', () => {
     'lib/adapters/consumers.js',
     'lib/adapters/frameworks.js',
     'lib/adapters/http.js',
+    'lib/adapters/options.js',
     'lib/adapters/ws.js',
     'lib/error.js',
     'lib/graceshut.js',

@@ -2,13 +2,15 @@
 // node:cluster. What stops a container signals its main process only: the primary tells its workers, and waits for them.
 
 const cluster = require('node:cluster');
+const { checked } = require('./options.js');
 
 const LOOK_MS = 20;
 
 const alive = () => Object.values(cluster.workers ?? {}).filter((worker) => worker && !worker.isDead());
 
 /** In a worker nothing is to be done: it installs, and stops as any process does. */
-function inCluster(gs, { timeout } = {}) {
+function inCluster(gs, options) {
+  const { timeout } = checked(options, 'cluster', ['timeout']);
   if (!cluster.isPrimary) return;
   const told = new Set();
   const tell = () => {

@@ -2,6 +2,7 @@
 // Consumers of a queue: no new job in `drain`, those begun are finished, the connection goes in `close`.
 
 const { GraceshutError } = require('../error.js');
+const { checked } = require('./options.js');
 
 /** Resolves true when `work` ended, false when `signal` was aborted before. */
 function before(signal, work) {
@@ -13,7 +14,8 @@ function before(signal, work) {
 }
 
 /** A Worker of BullMQ. Jobs that cannot end in time go back to the queue as stalled, and the hook says so. */
-function bullmq(gs, worker, { name = `bullmq ${worker?.name}`, timeout } = {}) {
+function bullmq(gs, worker, options) {
+  const { name = `bullmq ${worker?.name}`, timeout } = checked(options, 'bullmq', ['name', 'timeout']);
   if (typeof worker?.pause !== 'function' || typeof worker.close !== 'function') {
     throw new GraceshutError('bad_value', 'bullmq() takes a Worker of the package bullmq');
   }
@@ -31,7 +33,8 @@ function bullmq(gs, worker, { name = `bullmq ${worker?.name}`, timeout } = {}) {
 }
 
 /** A consumer of KafkaJS: the batch under way ends and its offsets are committed, then the consumer leaves its group. */
-function kafkajs(gs, consumer, { name = 'kafkajs', timeout } = {}) {
+function kafkajs(gs, consumer, options) {
+  const { name = 'kafkajs', timeout } = checked(options, 'kafkajs', ['name', 'timeout']);
   if (typeof consumer?.stop !== 'function' || typeof consumer.disconnect !== 'function') {
     throw new GraceshutError('bad_value', 'kafkajs() takes a consumer of the package kafkajs');
   }

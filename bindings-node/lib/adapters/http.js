@@ -14,6 +14,7 @@ const net = require('node:net');
 const { performance } = require('node:perf_hooks');
 const { GraceshutError } = require('../error.js');
 const { describe } = require('../options.js');
+const { CLOSED, checked } = require('./options.js');
 
 /** How long an idle connection has for one more request, which is answered, before it is closed. */
 const WINDOW_MS = 500;
@@ -125,6 +126,7 @@ class Served {
     const { server } = this;
     const served = this;
     const { emit, close } = server;
+    const own = { emit: Object.hasOwn(server, 'emit'), close: Object.hasOwn(server, 'close') };
     server.emit = function (event, a, b) {
       if (event === 'request' || event === 'checkContinue' || event === 'checkExpectation') {
         if (served.request(a, b)) return true;
@@ -140,6 +142,12 @@ class Served {
       if (served.listenerClosed || !server.listening || !served.hasBegun()) return Reflect.apply(close, this, arguments);
       if (typeof callback === 'function') this.once('close', callback);
       return this;
+    };
+    const [ourEmit, ourClose] = [server.emit, server.close];
+    this.release = () => {
+      if (server.emit === ourEmit) own.emit ? (server.emit = emit) : delete server.emit;
+      if (server.close === ourClose) own.close ? (server.close = close) : delete server.close;
+      delete server[SERVED];
     };
   }
 
@@ -323,7 +331,12 @@ function refuse(answer, why) {
 }
 
 /** Takes `server` into care; answers it. A second time does nothing. */
-function http(gs, native, server, options = {}) {
+function http(gs, native, server, given) {
+  const options = checked(given, 'http', ['name', 'timeout', 'ready', 'live', 'window', 'upgraded']);
+  const { window } = options;
+  if (window !== undefined && !(Number.isFinite(window) && window >= 0)) {
+    throw new GraceshutError('bad_time', `window is a number of milliseconds, not ${typeof window === 'number' ? window : describe(window)}`);
+  }
   if (typeof server?.emit !== 'function' || typeof server.close !== 'function' || !(server instanceof net.Server)) {
     throw new GraceshutError('bad_value', `http() takes a server of node:http, node:https or node:http2, not ${describe(server)}`);
   }
@@ -333,6 +346,7 @@ function http(gs, native, server, options = {}) {
   Object.defineProperty(server, SERVED, { value: gs, configurable: true });
   gs.serving = true;
   served.begin();
+  gs.once(CLOSED, () => served.release());
   return server;
 }
 

@@ -2,7 +2,9 @@
 // WebSocketServer of the package `ws`: every client gets a close frame with a code that says "come back", spread over time, so
 // that they do not come back in one herd (ecosystems 3.10).
 
+const { performance } = require('node:perf_hooks');
 const { GraceshutError } = require('../error.js');
+const { checked } = require('./options.js');
 
 const CODE = 1001;
 const REASON = 'going away';
@@ -45,7 +47,8 @@ async function drain(server, { code, reason, spread }, context) {
   }
 }
 
-function ws(gs, server, { code = CODE, reason = REASON, spread, name = 'ws', timeout } = {}) {
+function ws(gs, server, options) {
+  const { code = CODE, reason = REASON, spread, name = 'ws', timeout } = checked(options, 'ws', ['name', 'timeout', 'code', 'reason', 'spread']);
   if (!(server?.clients instanceof Set)) {
     throw new GraceshutError('bad_value', 'ws() takes a WebSocketServer of the package ws that tracks its clients');
   }

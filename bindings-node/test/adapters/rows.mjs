@@ -184,6 +184,14 @@ async function npmStart() {
   return fromVerify(v);
 }
 
+/** What exec is for: with a shell between them the service is told nothing. It cannot be made to work, and the row says so. */
+async function npmShell() {
+  const v = await verify(['npm', 'start'], { cwd: startScript(`node ${service('http')}`) });
+  const stays = v.failures.some((f) => f.includes('left behind'));
+  const problems = stays && !/kept/.test(v.out) ? [] : [`the service was told after all: ${v.failures.join('; ')}`, v.out];
+  return { sent: v.requests.sent, lost: 'not judged', exit: 'npm at once; the service runs on', kept: 'no: no signal came', hooks: 'none', problems };
+}
+
 /** Ctrl-C or `kill -- -group`: npm, its shell and the service get TERM, and npm passes its own on. */
 async function npmGroup() {
   const port = await freePort();
@@ -217,5 +225,6 @@ export const rows = [
   { name: 'bullmq', server: 'bullmq', version: versionOf('bullmq'), under: '200 jobs in redis-server', line: 'gs.bullmq(worker)', run: jobs },
   { name: 'pm2', server: 'pm2-runtime', version: versionOf('pm2'), under: VERIFY, line: 'pm2-runtime start server.mjs', run: pm2 },
   { name: 'npm', server: 'npm start, TERM to npm', version: npmVersion, under: VERIFY, line: '"start": "exec node server.mjs"', run: npmStart },
+  { name: 'npm-shell', server: 'npm start, TERM to npm, no exec', version: npmVersion, under: VERIFY, line: '"start": "node server.mjs"', run: npmShell },
   { name: 'npm-group', server: 'npm start, TERM to the group', version: npmVersion, under: 'no load', line: '"start": "node server.mjs"', run: npmGroup },
 ];
