@@ -26,7 +26,14 @@ async function serve(mode) {
   process.on('disconnect', () => process.kill(process.pid, 'SIGKILL'));
 }
 
-const answer = (child) => new Promise((done, fail) => child.once('message', done).once('exit', () => fail(new Error('the server ended'))));
+const answer = (child) =>
+  new Promise((done, fail) => {
+    const ended = () => fail(new Error('the server ended'));
+    child.once('exit', ended).once('message', (message) => {
+      child.off('exit', ended);
+      done(message);
+    });
+  });
 
 async function start(mode) {
   const child = fork(fileURLToPath(import.meta.url), ['serve', mode]);

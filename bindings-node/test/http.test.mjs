@@ -246,6 +246,7 @@ test('probes: readiness turns red at once, liveness stays, and neither is work',
 test('http() answers the server, takes it once, and refuses what is none', async () => {
   const it = await served({
     more: `say(gs.http(server) === server, gs.serving, gs.plan().phases[1].hooks);
+      for (let i = 0; i < 20; i++) gs.http(http.createServer());
       for (const x of [undefined, {}, () => {}, new (require('node:events'))()]) tell(() => gs.http(x));`,
   });
   it.kill();
@@ -255,6 +256,7 @@ test('http() answers the server, takes it once, and refuses what is none', async
   assert.match(lines[0], /^true true 2$/);
   assert.ok(lines.slice(1).every((l) => /GraceshutError bad_value .*http\(\) takes a server/.test(l)), describe(it));
   assert.equal(lines.length, 5);
+  assert.doesNotMatch(it.stderr, /Warning/, 'twenty servers that never listened are no leak and hold nothing');
 });
 
 test('uninstall lets the server go; wrong options are named', async () => {

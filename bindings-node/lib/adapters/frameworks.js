@@ -17,7 +17,7 @@ function fastify(gs, { closeName = 'fastify', ...options } = {}) {
   return graceshut;
 }
 
-/** A Nest application on Express or Fastify. `enableShutdownHooks()` is not needed. */
+/** A Nest application. `enableShutdownHooks()` is not needed. */
 function nest(gs, app, { closeName = 'nest', ...options } = {}) {
   if (typeof app?.getHttpServer !== 'function' || typeof app.close !== 'function') {
     throw new GraceshutError('bad_value', 'nest() takes what NestFactory.create() answers');

@@ -330,6 +330,19 @@ function refuse(answer, why) {
   answer.writeHead(503, { 'Content-Type': 'text/plain', 'Content-Length': body.length, 'Retry-After': '1' }).end(body);
 }
 
+/** The servers of an install, which lets them go when it ends. One listener for all: more than ten would make Node warn. */
+const all = new WeakMap();
+
+function remember(gs, served) {
+  let servers = all.get(gs);
+  if (!servers) {
+    servers = new Set();
+    all.set(gs, servers);
+    gs.once(CLOSED, () => servers.forEach((s) => s.release()));
+  }
+  servers.add(served);
+}
+
 /** Takes `server` into care; answers it. A second time does nothing. */
 function http(gs, native, server, given) {
   const options = checked(given, 'http', ['name', 'timeout', 'ready', 'live', 'window', 'upgraded']);
@@ -346,7 +359,7 @@ function http(gs, native, server, given) {
   Object.defineProperty(server, SERVED, { value: gs, configurable: true });
   gs.serving = true;
   served.begin();
-  gs.once(CLOSED, () => served.release());
+  remember(gs, served);
   return server;
 }
 
