@@ -263,7 +263,7 @@ class Graceshut extends EventEmitter {
   // ---- servers and consumers: their files are loaded when they are asked for ----
 
   http(server, options) {
-    return require('./adapters/http.js').http(this, this.#open(), server, options);
+    return require('./adapters/http.js').http(this, this.#open(), this.#inflight, server, options);
   }
 
   ws(server, options) {

@@ -7,8 +7,9 @@ use napi_derive::napi;
 
 use crate::error::{Result, living};
 
-/// How long a signal that was caught may take to be acted upon; the engine's thread takes microseconds.
-const ENGINE_LIMIT: Duration = Duration::from_millis(20);
+/// How long a signal that was caught may take to be acted upon: the engine's thread takes microseconds, and longer where the
+/// machine has no processor for it.
+const ENGINE_LIMIT: Duration = Duration::from_millis(500);
 
 /// Connections that wait in the accept queue of the TCP listener `fd`; null for what is no TCP listener (a Unix socket, a
 /// descriptor of a cluster worker that only stands for the primary's).
@@ -27,7 +28,7 @@ pub fn listen_queue(fd: i32) -> Result<Option<u32>> {
 }
 
 /// True once a shutdown has begun, also when its signal was caught and the engine's thread has yet to act: a listener of the
-/// program's own for the same signal may run before it. Waits for the engine, and only then, at most 20 ms.
+/// program's own for the same signal may run before it. Waits for the engine, and only then, at most 500 ms.
 ///
 /// # Errors
 /// `Closed`.

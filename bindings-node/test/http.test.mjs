@@ -207,7 +207,7 @@ test('a client that goes away, and one that never asks, hold nothing', async () 
 });
 
 test("a listener of the program's own that closes the server at the signal loses nothing either", async () => {
-  const it = await served({ install: `announceDelay: '300ms'`, more: `${ANNOUNCED} process.on('SIGTERM', () => server.close(() => say('closed in', gs.phase)));` });
+  const it = await served({ install: `announceDelay: '1400ms'`, more: `${ANNOUNCED} process.on('SIGTERM', () => server.close(() => say('closed in', gs.phase)));` });
   it.kill();
   await it.said('phase announce');
   await sleep(50);

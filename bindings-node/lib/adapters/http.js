@@ -85,9 +85,11 @@ function onAnswerClose() {
 
 /** One server under our care. */
 class Served {
-  constructor(gs, native, server, { window = WINDOW_MS, ready, live, upgraded }) {
+  constructor(gs, native, work, server, { window = WINDOW_MS, ready, live, upgraded }) {
     this.gs = gs;
     this.native = native;
+    /** The process's work in flight. */
+    this.work = work;
     this.server = server;
     this.window = window;
     this.probes = ready || live ? new Map([[ready, true], [live, false]]) : null;
@@ -128,7 +130,8 @@ class Served {
     const { emit, close } = server;
     const own = { emit: Object.hasOwn(server, 'emit'), close: Object.hasOwn(server, 'close') };
     server.emit = function (event, a, b) {
-      if (event === 'request' || event === 'checkContinue' || event === 'checkExpectation') {
+      if (event === 'request') return served.request(a, b) || emit.call(this, event, a, b);
+      if (event === 'checkContinue' || event === 'checkExpectation') {
         if (served.request(a, b)) return true;
       } else if (event === 'stream') {
         if (served.stream(a)) return true;
@@ -170,7 +173,7 @@ class Served {
       clearTimeout(connection.timer);
       connection.gone = true;
       this.connections.delete(connection);
-      for (; connection.open > 0; connection.open--) this.gs.leave();
+      for (; connection.open > 0; connection.open--) this.work.leave();
     });
     return connection;
   }
@@ -187,8 +190,8 @@ class Served {
       return true;
     }
     if (this.probes !== null && this.probe(request, answer, connection)) return true;
-    this.came();
-    if (!this.gs.tryEnter()) {
+    if (this.stopping) this.came();
+    if (!this.work.tryEnter()) {
       connection.last(answer);
       refuse(answer, 'draining');
       request.resume();
@@ -208,7 +211,7 @@ class Served {
 
   answered(connection) {
     connection.open--;
-    this.gs.leave();
+    this.work.leave();
     if (this.stopping) connection.rest(performance.now());
   }
 
@@ -224,11 +227,11 @@ class Served {
 
   stream(stream) {
     this.came();
-    if (this.gs.tryEnter()) {
+    if (this.work.tryEnter()) {
       this.streams++;
       stream.once('close', () => {
         this.streams--;
-        this.gs.leave();
+        this.work.leave();
       });
       return false;
     }
@@ -344,7 +347,7 @@ function remember(gs, served) {
 }
 
 /** Takes `server` into care; answers it. A second time does nothing. */
-function http(gs, native, server, given) {
+function http(gs, native, work, server, given) {
   const options = checked(given, 'http', ['name', 'timeout', 'ready', 'live', 'window', 'upgraded']);
   const { window } = options;
   if (window !== undefined && !(Number.isFinite(window) && window >= 0)) {
@@ -354,7 +357,7 @@ function http(gs, native, server, given) {
     throw new GraceshutError('bad_value', `http() takes a server of node:http, node:https or node:http2, not ${describe(server)}`);
   }
   if (server[SERVED] === gs) return server;
-  const served = new Served(gs, native, server, options);
+  const served = new Served(gs, native, work, server, options);
   gs.hook('drain', (context) => served.drain(context), { name: options.name ?? 'http', timeout: options.timeout });
   Object.defineProperty(server, SERVED, { value: gs, configurable: true });
   gs.serving = true;
