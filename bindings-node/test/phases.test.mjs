@@ -58,16 +58,16 @@ test('the context of a hook', async () => {
 test('the signal aborts at the soft deadline; AbortError is cancelled, going on is abandoned', async () => {
   const it = await signalled(`
     const gs = install({ grace: '10s' });
-    gs.hook('drain', async ({ signal }) => { await sleep(60_000, signal); }, { name: 'polite', timeout: 500 });
-    gs.hook('drain', async ({ signal }) => { await sleep(60_000); }, { name: 'deaf', timeout: 500 });
-    gs.hook('drain', async ({ signal }) => { try { await sleep(60_000, signal); } catch { await sleep(30); } }, { name: 'late', timeout: 500 });
+    gs.hook('drain', async ({ signal }) => { await sleep(60_000, signal); }, { name: 'polite', timeout: 1500 });
+    gs.hook('drain', async ({ signal }) => { await sleep(60_000); }, { name: 'deaf', timeout: 1500 });
+    gs.hook('drain', async ({ signal }) => { try { await sleep(60_000, signal); } catch { await sleep(30); } }, { name: 'late', timeout: 1500 });
     gs.hook('flush', ({ abandoned }) => say('still', abandoned.join()));
     say('ready'); stay();`);
   assert.equal(it.status, 1, describe(it));
   assert.deepEqual(['polite', 'deaf', 'late'].map((n) => it.hook(n).outcome), ['cancelled', 'abandoned', 'ok'], describe(it));
   assert.equal(it.hook('late').late, true);
   const ms = it.hook('polite').used_us / 1000;
-  assert.ok(ms >= 390 && ms < 480, `soft deadline of 500 ms at 400 ms, was ${ms}`);
+  assert.ok(ms >= 1190 && ms < 1450, `soft deadline of 1500 ms at 1200 ms, was ${ms}`);
   assert.deepEqual(it.lines, ['still deaf']);
 });
 
