@@ -25,7 +25,7 @@ HAVE_NODE := $(and $(call have,node),$(call have,npm))
 HAVE_CC := $(call have,cc)
 
 .PHONY: demo test bench install clean header fmt lint \
-	cli c-library wheel npm node-packages adapters-node venv \
+	cli c-library wheel npm node-packages adapters-node venv venv-adapters adapters-python \
 	test-rust test-c test-python test-python-all test-node toolchains
 
 # --- artifacts -------------------------------------------------------------
@@ -36,6 +36,17 @@ cli:
 # Header, .so, .a, .pc and CMake files, staged as `make install` would put them.
 c-library:
 	$(MAKE) -C bindings-c install PREFIX="$(CURDIR)/$(STAGE)" >/dev/null
+
+AVENV := $(T)/venv-adapters
+APY := $(AVENV)/bin/python
+
+$(AVENV)/ready: bindings-python/requirements-adapters.txt
+	$(PYTHON) -m venv $(AVENV)
+	$(APY) -m pip install -q -r $<
+	touch $@
+
+venv-adapters: $(AVENV)/ready wheel
+	$(APY) -m pip install -q --force-reinstall --no-deps $(T)/wheels/graceshut-*.whl
 
 $(VENV)/ready: bindings-python/requirements-dev.txt
 	$(PYTHON) -m venv $(VENV)
@@ -74,10 +85,10 @@ adapters-node: cli node-packages
 # --- demo ------------------------------------------------------------------
 
 DEMO := $(if $(HAVE_CC),--service "c=$(T)/demo/service",--missing "c=no C compiler (cc)") \
-	$(if $(HAVE_PYTHON),--service "python=$(PY) examples/python/service.py",--missing "python=no python3 with venv") \
+	$(if $(HAVE_PYTHON),--service "python=$(PY) examples/python/service.py" --service "fastapi=$(APY) examples/python/fastapi_service.py",--missing "python=no python3 with venv") \
 	$(if $(HAVE_NODE),--service "node=node $(NODEDIR)/service.mjs" --service "fastify=node $(ADAPTERS)/fastify-service.mjs",--missing "node=no node and npm")
 
-demo: cli $(if $(HAVE_CC),c-library) $(if $(HAVE_PYTHON),wheel) $(if $(HAVE_NODE),node-packages)
+demo: cli $(if $(HAVE_CC),c-library) $(if $(HAVE_PYTHON),venv-adapters) $(if $(HAVE_NODE),node-packages)
 	mkdir -p $(T)/demo
 	$(if $(HAVE_CC),cc -O2 -pthread -o $(T)/demo/service examples/c/service.c -I$(STAGE)/include -L$(STAGE)/lib -lgraceshut -Wl$(comma)-rpath$(comma)$(CURDIR)/$(STAGE)/lib)
 	$(if $(HAVE_NODE),cp examples/node/service.mjs $(NODEDIR)/; cp examples/node/fastify-service.mjs $(ADAPTERS)/)
@@ -87,7 +98,7 @@ comma := ,
 
 # --- tests -----------------------------------------------------------------
 
-test: toolchains lint test-rust $(if $(HAVE_CC),test-c) $(if $(HAVE_PYTHON),test-python) $(if $(HAVE_NODE),test-node)
+test: toolchains lint test-rust $(if $(HAVE_CC),test-c) $(if $(HAVE_PYTHON),test-python adapters-python) $(if $(HAVE_NODE),test-node)
 	@echo "make test: all parts passed"
 
 toolchains:
@@ -109,8 +120,12 @@ test-c:
 
 test-python: wheel
 	$(PY) -m pytest -q bindings-python/tests
-
 	$(MAKE) -s -C bindings-python test-fast
+
+# The servers and workers that programs really run on; UPDATE=1 writes the table into bindings-python/README.md.
+adapters-python: cli venv-adapters
+	$(AVENV)/bin/mypy --strict --config-file bindings-python/pyproject.toml bindings-python/python/graceshut
+	cd bindings-python && UPDATE="$(UPDATE)" "$(CURDIR)/$(APY)" -m pytest -q adapters
 
 # The wheel for an old glibc on every CPython found here, and what the published files hold: a quarter of an hour.
 test-python-all: venv
@@ -121,7 +136,7 @@ test-node: adapters-node
 
 # --- bench -----------------------------------------------------------------
 
-bench: $(if $(HAVE_CC),c-library) $(if $(HAVE_PYTHON),wheel) $(if $(HAVE_NODE),npm)
+bench: $(if $(HAVE_CC),c-library) $(if $(HAVE_PYTHON),venv-adapters) $(if $(HAVE_NODE),npm)
 	mkdir -p $(T)/bench
 	$(if $(HAVE_CC),for p in leave hang; do cc -O2 -o $(T)/bench/$$p bench/scripts/$$p.c -I$(STAGE)/include -L$(STAGE)/lib -lgraceshut -Wl$(comma)-rpath$(comma)$(CURDIR)/$(STAGE)/lib; done)
 	cargo build --profile peers --locked -p graceshut-bench
@@ -130,7 +145,7 @@ bench: $(if $(HAVE_CC),c-library) $(if $(HAVE_PYTHON),wheel) $(if $(HAVE_NODE),n
 	$(T)/peers/graceshut-bench --out $(T)/bench/results.json --library $(STAGE)/lib/libgraceshut.so \
 		--library-tls $(T)/tls/release/libgraceshut_c.so \
 		$(if $(HAVE_CC),--c-folder $(T)/bench) \
-		$(if $(HAVE_PYTHON),--python $(PY) --wheel $(T)/wheels/graceshut-*.whl) \
+		$(if $(HAVE_PYTHON),--python $(PY) --python-adapters $(APY) --wheel $(T)/wheels/graceshut-*.whl) \
 		$(if $(HAVE_NODE),--node node --node-folder $(NODEDIR) --tarball $(T)/npm/graceshut-[0-9]*.tgz --tarball-addon $(T)/npm/graceshut-linux-x64-gnu-*.tgz)
 
 # --- the rest --------------------------------------------------------------

@@ -69,3 +69,31 @@ fn scripted(tools: &Tools, language: &str, what: &str, peer: &str) -> Row {
     let list = |key: &str| json[key].as_array().into_iter().flatten().filter_map(Value::as_f64).collect::<Vec<_>>();
     row(what, "ns", list("ours"), (peer, list("peer")), Limit::Ratio(2.0))
 }
+
+/// CPU time of a request: uvicorn with the ASGI middleware beside uvicorn without. The script's ratio is the median of
+/// interleaved pairs; its interval stands in the note.
+pub fn asgi(tools: &Tools) -> Vec<Row> {
+    [("nothing", "an app that does nothing"), ("fastapi", "a FastAPI route")]
+        .map(|(app, words)| asgi_row(tools, app, words))
+        .into()
+}
+
+fn asgi_row(tools: &Tools, app: &str, words: &str) -> Row {
+    let what = format!("CPU time a request, uvicorn with the middleware, {words}");
+    let Some(bin) = tools.get("python-adapters") else { return missing(&what, "no python with the adapters was given") };
+    let output = match Command::new(bin).args(["bench/scripts/asgi.py", app]).output() {
+        Ok(o) if o.status.success() => o.stdout,
+        Ok(o) => return missing(&what, &String::from_utf8_lossy(&o.stderr)),
+        Err(e) => return missing(&what, &e.to_string()),
+    };
+    let Ok(json) = serde_json::from_slice::<Value>(&output) else { return missing(&what, "the script printed no JSON") };
+    let list = |key: &str| json[key].as_array().into_iter().flatten().filter_map(Value::as_f64).collect::<Vec<_>>();
+    let mut made = row(&what, "us", list("ours"), ("uvicorn without", list("peer")), Limit::Ratio(1.03));
+    made.ratio = json["ratio"].as_f64();
+    made.reached = made.ratio.map(|r| r <= 1.03);
+    let interval = list("interval");
+    if let [low, high] = interval.as_slice() {
+        made.note = format!("({} pairs, 95 %: {low:.3} to {high:.3})", json["pairs"]);
+    }
+    made
+}

@@ -1,6 +1,7 @@
 //! `make bench`: graceshut beside its peers, in the same run, as ratios of medians.
 //!
-//!     graceshut-bench --out FILE [--python BIN] [--node BIN --node-folder DIR] [--library FILE] [--wheel FILE] [--tarball FILE --tarball-addon FILE] [--only WORD]
+//!     graceshut-bench --out FILE [--python BIN] [--python-adapters BIN] [--node BIN --node-folder DIR] [--library FILE]
+//!         [--wheel FILE] [--tarball FILE --tarball-addon FILE] [--only WORD]
 //!
 //! A row whose language was not given says so. Speed is only judged here, never in a test.
 
@@ -68,10 +69,11 @@ fn main() -> ExitCode {
 
 type Measure = fn(&Tools) -> Vec<stats::Row>;
 
-const MEASURES: [(&str, Measure); 7] = [
+const MEASURES: [(&str, Measure); 8] = [
     ("signal to thread", signals::rows),
     ("signals while the host is stuck", hosts::rows),
     ("work in flight", inflight::rows),
+    ("the ASGI middleware", inflight::asgi),
     ("many hooks", signals::many_hooks),
     ("exits and the watchdog", exits::rows),
     ("servers", servers::rows),

@@ -151,8 +151,11 @@ impl Runtime {
         self.rt().on_reload_in_host(&name, call).or_raise(py)
     }
 
-    fn _rearm(&self, py: Python<'_>, signo: i32) -> PyResult<()> {
-        self.rt().rearm(signo, graceshut::Chain::Always).or_raise(py)
+    /// Puts ours on top again; `chain` = False keeps the signal from Python until it is called with True.
+    #[pyo3(signature = (signo, chain = true))]
+    fn _rearm(&self, py: Python<'_>, signo: i32, chain: bool) -> PyResult<()> {
+        let chain = if chain { graceshut::Chain::Always } else { graceshut::Chain::Never };
+        self.rt().rearm(signo, chain).or_raise(py)
     }
 
     /// Waits at most `seconds`; the exit status, or None when they passed or a signal handler ran on this thread. Only the
@@ -305,6 +308,12 @@ impl Runtime {
     /// The state in one line, for people.
     fn status(&self) -> String {
         self.rt().status()
+    }
+
+    /// Where the admin endpoint listens, the port or pid filled in.
+    #[getter]
+    fn admin_address(&self) -> Option<String> {
+        self.rt().admin_address()
     }
 
     fn __repr__(&self) -> String {

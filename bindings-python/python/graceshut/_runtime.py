@@ -34,6 +34,10 @@ _VERSION = "%d.%d.%d" % sys.version_info[:3]
 def install(options: dict[str, Any]) -> GraceShut:
     options = {key: value for key, value in options.items() if value is not None}
     logging, after_fork = bool(options.pop("logging", True)), options.pop("after_fork", None)
+    if "ipykernel" in sys.modules:
+        from . import _notebook
+
+        options = _notebook.adapted(options)
     with _lock:
         if not _graceshut.in_main_interpreter():
             raise BY_KIND["unsupported"](

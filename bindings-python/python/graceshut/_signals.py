@@ -25,7 +25,7 @@ from . import _graceshut, _hooks, _loops
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from types import FrameType
-    from typing import Any, Callable, Optional, Union
+    from typing import Any, Callable, Iterable, Optional, Union
 
     Handler = Union[Callable[[int, Optional[FrameType]], Any], int, None]
 
@@ -56,6 +56,8 @@ _interrupted_at = float("-inf")
 _AFTER_INTERRUPT = 0.3
 #: A managed signal came by: the engine knows of it, or is about to.
 _caught = False
+#: Signals that Python is not told of: a server there would stop at once. See ``_server``.
+_held: set[int] = set()
 
 
 def in_main() -> bool:
@@ -125,7 +127,29 @@ def finish_in_main() -> None:
         return
     _register()
     for signo in list(_view):
-        runtime._rearm(signo)
+        runtime._rearm(signo, signo not in _held)
+
+
+def hold(signals: Iterable[int]) -> None:
+    """From now on these reach core alone, not Python's handlers and wake-up descriptors, until :func:`release`."""
+    if _runtime is None or not _is_ours():
+        return
+    for signo in set(signals) & set(_view):
+        _held.add(signo)
+        _runtime._rearm(signo, False)
+
+
+def release(signo: int) -> bool:
+    """Ends :func:`hold`, and gives the main thread the signal that was kept from it. On any thread; True when it did."""
+    global _held
+    held, _held = _held, set()
+    if not held or _runtime is None or not _is_ours() or not _runtime._open:
+        return False
+    for one in held:
+        _runtime._rearm(one)
+    # From ourselves: core knows that this is none of its business (spec 7.1).
+    _signal.pthread_kill(threading.main_thread().ident, signo if signo in held else min(held))
+    return True
 
 
 def disarm() -> None:
@@ -133,6 +157,7 @@ def disarm() -> None:
     global _pid, _runtime
     _graceshut.set_kick(0, 0)
     _pid, _runtime = 0, None
+    _held.clear()
     _c_handlers.clear()
     _signal.signal, _signal.getsignal = _real_signal, _real_getsignal
     if in_main():
@@ -173,7 +198,7 @@ def _signal_(signalnum: int, handler: Handler, /) -> Handler:
     # As the real one: without SA_RESTART, until siginterrupt says otherwise.
     _signal.siginterrupt(signalnum, True)
     if _runtime is not None and _runtime._open:
-        _runtime._rearm(int(signalnum))
+        _runtime._rearm(int(signalnum), signalnum not in _held)
     return before
 
 

@@ -1,0 +1,200 @@
+"""What stands between the signal and a server's own way of stopping, the same for every server.
+
+A server that hears of SIGTERM stops at once: it closes its listener while balancers still send to it. So the stop signals
+are kept from it (core hears them all the same) and the plan goes first:
+
+* ``announce``: it serves on; readiness is red;
+* ``drain``: it answers 503 and ``Connection: close`` to what still comes, until nobody has come for a while; then its
+  listeners are shut without a reset (``_door``), and only now the signal is given to it: it stops in its own way;
+* the other phases, while it lives if it can tell us of its end (ASGI's lifespan), else beside it.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+
+from . import _door, _signals
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Callable, Optional
+
+    from . import GraceShut
+    from ._graceshut import Context
+
+#: Nobody new for this long: those who had us in their list have gone.
+QUIET = 0.15
+#: At most this long is refused in words, before the door is shut.
+PATIENCE = 1.0
+#: At most this long is waited for the queue to become empty.
+_EMPTY_LIMIT = 2.0
+_TICK = 0.01
+
+_servers: dict[int, Server] = {}
+_lock = threading.Lock()
+
+
+def of(gs: Optional[GraceShut] = None) -> Server:
+    """The one of this process and install; ``gs`` defaults to the install there is, else one is made."""
+    import graceshut
+
+    gs = gs if gs is not None and gs._open else graceshut.current() or graceshut.install()
+    with _lock:
+        found = _servers.get(id(gs))
+        if found is None or found.gs is not gs:
+            _servers.clear()  # an earlier install, or the parent's
+            found = _servers[id(gs)] = Server(gs)
+    return found
+
+
+def _after_fork() -> None:
+    global _lock
+    _lock = threading.Lock()
+    _servers.clear()
+
+
+_follows_fork = False
+
+
+def _follow_fork() -> None:
+    global _follows_fork
+    if not _follows_fork:
+        _follows_fork = True
+        os.register_at_fork(after_in_child=_after_fork)
+
+
+class Server:
+    """The server of this process."""
+
+    def __init__(self, gs: GraceShut) -> None:
+        _follow_fork()
+        self.gs = gs
+        #: True from the trigger on: say ``Connection: close``.
+        self.stopping = False
+        #: How to stop the server where the signal does not do it.
+        self.stop: Optional[Callable[[], object]] = None
+        #: False: another process goes on serving the listeners, so they are left at once.
+        self.whole: Callable[[], bool] = lambda: True
+        #: True: the listeners end with all the processes that have them open.
+        self.all_holders_stop = False
+        #: Called at the trigger, and when ``drain`` begins.
+        self.told_early: list[Callable[[], object]] = []
+        self.told: list[Callable[[Context], object]] = []
+        #: True while the server must not be stopped yet, though nobody new comes: websockets are being told.
+        self.busy: list[Callable[[], bool]] = []
+        #: Set by the adapter when the server has closed all it had open; ``drain`` waits for it.
+        self.gone: Optional[threading.Event] = None
+        self.pid = os.getpid()
+        self.released = False
+        self._refused_at = 0.0
+        self._is_up = self._listens = False
+        self._up_lock = threading.Lock()
+        gs.on_event(self._hear)
+
+    # ---- for adapters
+
+    def up(self, holds: bool = True, listens: bool = True) -> None:
+        """The server serves, or is about to: from now on its stop is part of the plan.
+
+        holds: it hears signals. listens: it has clients that come to it, not a broker.
+        """
+        if self._is_up:
+            return
+        with self._up_lock:
+            if self._is_up or not self.gs._open:
+                return
+            self._is_up = True
+        if self.gs.stopping:
+            return  # too late to take part: it stops as it would without us
+        self._listens = listens
+        if listens and not self.gs.serving:
+            self.gs.serving = True
+        if holds:
+            self.hold()
+        self.gs.hook("drain", self._drain, name="server")
+
+    def hold(self) -> None:
+        """Keeps the stop signals from the server."""
+        import signal
+
+        stops = []
+        for key, entry in self.gs.config().items():
+            _, _, name = key.partition("signals.")
+            number = getattr(signal, "SIG" + name, None) if name else None
+            # HUP stops only where nobody reloads, and a server's own handler for it is no stop.
+            if number is not None and number != signal.SIGHUP and str(entry["value"]).startswith("stop"):
+                stops.append(int(number))
+        _signals.hold(stops)
+
+    def refused(self) -> None:
+        """Somebody came and was refused."""
+        self._refused_at = time.monotonic()
+
+    def release(self) -> None:
+        """Lets the server stop; once."""
+        if self.released:
+            return
+        self.released = True
+        if self.stop is not None:
+            self.stop()
+        import signal
+
+        reason = self.gs.reason
+        signo = reason.signo if reason is not None and reason.signo else int(signal.SIGTERM)
+        _signals.release(signo)
+
+    # ---- the plan
+
+    def _hear(self, event: dict[str, Any]) -> None:
+        if event["event"] == "trigger":
+            self.stopping = True
+            for tell in self.told_early:
+                tell()
+        elif event["event"] == "finished" and self._is_up:
+            self.release()
+
+    def _drain(self, ctx: Context) -> None:
+        self.stopping = True
+        for tell in list(self.told):
+            tell(ctx)
+        try:
+            if self._listens and self.whole():
+                self._linger(ctx)
+        finally:
+            self.release()
+        gone = self.gone
+        while gone is not None and not ctx.cancelled and not gone.wait(_TICK):
+            pass
+
+    def _linger(self, ctx: Context) -> None:
+        # The admin endpoint goes on answering to the end (spec 7.5).
+        ours = _door.listeners(but=self.gs.admin_address)
+        try:
+            self._refuse_in_words(ctx, ours)
+            shared = set() if self.all_holders_stop else _door.held_elsewhere(ours)
+            alone = [one for one in ours if one.inode not in shared]
+            if any([one.shut_door() for one in alone]):
+                self._until_empty(ctx, [one for one in alone if one.shut])
+        finally:
+            for one in ours:
+                one.forget()
+
+    def _refuse_in_words(self, ctx: Context, ours: list[_door.Listener]) -> None:
+        began = time.monotonic()
+        until = began + min(PATIENCE, (ctx.remaining or PATIENCE * 3) / 3)
+        self._refused_at = max(self._refused_at, began)
+        while not ctx.wait_cancelled(_TICK):
+            now = time.monotonic()
+            quiet = now - self._refused_at > QUIET and not any(one.queued for one in ours)
+            if (quiet or now > until) and not any(busy() for busy in self.busy):
+                return
+
+    def _until_empty(self, ctx: Context, shut: list[_door.Listener]) -> None:
+        # Handshakes that had begun are finished by the kernel: a moment for these.
+        until, empty = time.monotonic() + min(_EMPTY_LIMIT, (ctx.remaining or _EMPTY_LIMIT) / 2), 0
+        while time.monotonic() < until and empty < 3:
+            empty = 0 if any(one.queued for one in shut) else empty + 1
+            if ctx.wait_cancelled(_TICK):
+                return

@@ -1,0 +1,34 @@
+"""Flask on its own server (werkzeug's): ``graceshut.flask.run(app, port=8000)``. For real servers see ``graceshut.gunicorn``."""
+
+from __future__ import annotations
+
+import sys
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Optional
+
+    from . import GraceShut
+
+__all__ = ["run"]
+
+
+def run(
+    app: Any, host: str = "127.0.0.1", port: int = 5000, *, ready: Optional[str] = None, live: Optional[str] = None,
+    gs: Optional[GraceShut] = None, **options: Any,
+) -> None:
+    """Serves any WSGI app on werkzeug's server until the process is told to stop, and leaves with the plan's status.
+
+    options: as for ``werkzeug.serving.make_server``; threaded unless said otherwise. No reloader: it is another process.
+    Raises ImportError without werkzeug, SystemExit in the end.
+    """
+    try:
+        from werkzeug.serving import make_server
+    except ImportError as error:
+        raise ImportError("graceshut.flask needs werkzeug: pip install 'graceshut[flask]'") from error
+    from .http_server import serve
+
+    options.setdefault("threaded", not options.get("processes"))
+    server = make_server(host, port, app, **options)
+    server.log_startup()
+    sys.exit(serve(server, ready=ready, live=live, gs=gs))
