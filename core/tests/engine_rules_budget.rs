@@ -107,12 +107,15 @@ fn r5_5_the_deadline_decides_not_the_order_of_two_threads() {
 #[test]
 fn r5_6_a_hook_that_never_began_is_not_started() {
     let mut b = Bench::new(settings());
-    let (n, h) = (
+    let (n, h, queued) = (
         b.add(HookSpec { timeout: Some(ms(100)), ..spec(DRAIN, "n") }),
         b.add(HookSpec { timeout: Some(ms(100)), ..host(DRAIN, "h") }),
+        b.add(HookSpec { timeout: Some(ms(100)), ..host(DRAIN, "queued") }),
     );
     b.signal(0, TERM);
+    b.taken(1, h);
     b.run_to(100);
+    assert_eq!(b.outcome(queued), Some(HookOutcome::NotStarted(NotStarted::NoWorker)), "no worker ever had it");
     assert_eq!(b.outcome(n), Some(HookOutcome::NotStarted(NotStarted::NoWorker)));
     assert_eq!(b.outcome(h), Some(HookOutcome::NotStarted(NotStarted::HostBusy)));
     assert!(!b.engine.may_begin(n));

@@ -34,6 +34,8 @@ pub enum Event {
         /// A grace of its own, from the signal map.
         grace: Option<Duration>,
     },
+    /// A worker has a hook of the host's lane, and is about to enter the host.
+    Taken(HookId),
     /// The body of a hook really began to run.
     Begun(HookId),
     /// A hook ended; the code is what an exit call inside it proposed.

@@ -170,6 +170,12 @@ impl Engine {
         new - hard
     }
 
+    pub(super) fn on_taken(&mut self, id: HookId) {
+        if let Some(hook) = self.hooks.get_mut(id.index()) {
+            hook.taken = true;
+        }
+    }
+
     pub(super) fn on_begun(&mut self, id: HookId) {
         if let Some(hook) = self.hooks.get_mut(id.index())
             && hook.step == Step::Given
@@ -277,12 +283,12 @@ impl Engine {
     /// abandoned body can always find out.
     pub(super) fn expire_hook(&mut self, id: HookId, now: At) {
         let hook = self.hook(id);
-        let (kind, begun) = (hook.spec.kind, hook.step == Step::Begun);
+        let (kind, begun, taken) = (hook.spec.kind, hook.step == Step::Begun, hook.taken);
         let outcome = match kind {
             Kind { pause: Some(_), .. } => HookOutcome::Ok,
             Kind { killable: true, .. } if begun => HookOutcome::Killed,
-            Kind { lane: Lane::Native, .. } if !begun => HookOutcome::NotStarted(NotStarted::NoWorker),
-            Kind { lane: Lane::Host, .. } if !begun => HookOutcome::NotStarted(NotStarted::HostBusy),
+            Kind { lane: Lane::Host, .. } if !begun && taken => HookOutcome::NotStarted(NotStarted::HostBusy),
+            Kind { lane: Lane::Native | Lane::Host, .. } if !begun => HookOutcome::NotStarted(NotStarted::NoWorker),
             _ => HookOutcome::Abandoned,
         };
         let left = matches!(outcome, HookOutcome::Abandoned | HookOutcome::Killed);

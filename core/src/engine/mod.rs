@@ -170,6 +170,7 @@ impl Engine {
         match event {
             Event::Trigger { reason, at, grace, host_code } => self.on_trigger(reason, at, grace, host_code, now),
             Event::Signal { signo, at, sender, self_sent, grace } => self.on_signal(signo, at, sender, self_sent, grace, now),
+            Event::Taken(id) => self.on_taken(id),
             Event::Begun(id) => self.on_begun(id),
             Event::Done(id, ending, code) => self.on_done(id, ending, code, now),
             Event::HostClosed => self.on_host_closed(now),

@@ -122,6 +122,8 @@ pub(super) struct Hook {
     pub(super) soft: At,
     pub(super) hard: At,
     pub(super) cancelled: bool,
+    /// A worker has it: what it waits for is the host.
+    pub(super) taken: bool,
     /// Abandoned, and its body has not returned yet.
     pub(super) still_running: bool,
     /// Its own name and the names it waits for, in the roster of its phase.
@@ -147,6 +149,7 @@ impl Hook {
             soft: At::NEVER,
             hard: At::NEVER,
             cancelled: false,
+            taken: false,
             still_running: false,
             blockers: 0,
             extends: 0,

@@ -226,9 +226,17 @@ pub(super) fn run_hook(body: Body, context: Context) {
 type RunBody = Box<dyn FnOnce(&Context) -> HookResult + Send>;
 type StartBody = Box<dyn FnOnce(Context, Completion) + Send>;
 
+/// What a hook of the host's lane waits for from here on is the host, no longer a worker.
+fn taken(context: &Context) {
+    if context.inner.lane == Lane::Host {
+        context.inner.shared.with_engine(|e| e.handle(Event::Taken(context.inner.id), At::now()));
+    }
+}
+
 fn run_body(f: RunBody, context: Context) {
     let completion = Completion::new(context);
     let context = completion.context();
+    taken(context);
     if context.inner.lane == Lane::Native && !context.begin() {
         return; // its time passed while it waited for a worker; the completion's late word changes nothing
     }
@@ -241,6 +249,7 @@ fn run_body(f: RunBody, context: Context) {
 
 fn start_body(f: StartBody, context: Context) {
     let completion = Completion::new(context.clone());
+    taken(&context);
     if context.inner.lane == Lane::Native && !context.begin() {
         return;
     }

@@ -128,6 +128,10 @@ impl Bench {
         self.trigger(n, ReasonKind::Stop, None, None);
     }
 
+    pub fn taken(&mut self, n: u64, id: HookId) {
+        self.handle(n, Event::Taken(id));
+    }
+
     pub fn begun(&mut self, n: u64, id: HookId) {
         self.handle(n, Event::Begun(id));
     }

@@ -12,6 +12,7 @@ use super::trace::{Registered, Step, Trace};
 
 enum Act {
     From(Outside),
+    Taken(HookId),
     Begun(HookId),
     Done(HookId, Ending, Option<i32>),
     Deed(HookId, Deed),
@@ -170,6 +171,9 @@ impl World {
         match command {
             Command::Start(id) => {
                 let at = self.now.plus(self.bodies[id.0 as usize].plan.begins_after);
+                if id.0 % 2 == 0 && self.trace.spec(id).kind.lane == Lane::Host {
+                    self.later(self.now, Act::Taken(id));
+                }
                 if !matches!(self.bodies[id.0 as usize].plan.manner, Manner::Spins) {
                     self.later(at, Act::Begun(id));
                 }
@@ -207,6 +211,8 @@ impl World {
     fn perform(&mut self, act: Act) {
         match act {
             Act::From(outside) => self.outside(outside),
+            // Every other hook of the host's lane gets a worker at once, and then waits for the host.
+            Act::Taken(id) => self.handle(Event::Taken(id)),
             Act::Begun(id) if !self.frozen_out(id) => {
                 if !self.engine.may_begin(id) {
                     return;
