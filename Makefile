@@ -3,6 +3,7 @@
 #   make demo    the same service in C, Python and Node, stopped under load; timelines side by side
 #   make test    everything: Rust, C, Python, Node, header, layers, lints
 #   make bench   graceshut beside its peers, as ratios
+#   make conformance [SCENARIOS=DIR] [ONLY=name,...] [LANGUAGES=go,java] [UPDATE=1]   every scenario in every language
 #   make install PREFIX=/usr/local   header, libraries, pkg-config and CMake files
 #
 # A toolchain that is missing is named and skipped; with CI=true that is a failure.
@@ -24,7 +25,7 @@ HAVE_PYTHON := $(shell $(PYTHON) -c 'import venv, ensurepip' >/dev/null 2>&1 && 
 HAVE_NODE := $(and $(call have,node),$(call have,npm))
 HAVE_CC := $(call have,cc)
 
-.PHONY: demo test bench install clean header fmt lint \
+.PHONY: demo test bench install clean header fmt lint conformance \
 	cli c-library wheel npm node-packages adapters-node venv venv-adapters adapters-python \
 	test-rust test-c test-python test-python-all test-node toolchains
 
@@ -98,7 +99,7 @@ comma := ,
 
 # --- tests -----------------------------------------------------------------
 
-test: toolchains lint test-rust $(if $(HAVE_CC),test-c) $(if $(HAVE_PYTHON),test-python adapters-python) $(if $(HAVE_NODE),test-node)
+test: toolchains lint test-rust $(if $(HAVE_CC),test-c) $(if $(HAVE_PYTHON),test-python adapters-python) $(if $(HAVE_NODE),test-node) conformance
 	@echo "make test: all parts passed"
 
 toolchains:
@@ -133,6 +134,15 @@ test-python-all: venv
 
 test-node: adapters-node
 	cd bindings-node && npm ci --silent --no-audit --no-fund && npm test
+
+# --- conformance -----------------------------------------------------------
+
+LANGUAGES ?=
+conformance: $(if $(HAVE_CC),c-library) $(if $(HAVE_PYTHON),wheel) $(if $(HAVE_NODE),npm)
+	cargo build -q --locked -p graceshut-conformance
+	$(T)/debug/graceshut-conformance --out $(T)/conformance.json $(if $(LANGUAGES),--languages $(LANGUAGES)) \
+		$(if $(SCENARIOS),--scenarios "$(SCENARIOS)") $(if $(ONLY),--only $(ONLY)) $(if $(UPDATE),--readme README.md) \
+		$(if $(filter true,$(CI)),--no-skip)
 
 # --- bench -----------------------------------------------------------------
 
