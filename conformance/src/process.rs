@@ -44,6 +44,23 @@ fn pipe() -> io::Result<(OwnedFd, OwnedFd)> {
     Ok((read, write))
 }
 
+/// In the child: what the runner itself inherited (nohup, a job in the background, a mask) is no scenario's business.
+fn plain_signals() -> io::Result<()> {
+    for signo in [libc::SIGHUP, libc::SIGINT, libc::SIGQUIT, libc::SIGTERM, libc::SIGPIPE, libc::SIGUSR1, libc::SIGUSR2] {
+        // SAFETY: a number and a default disposition; async-signal-safe.
+        if unsafe { libc::signal(signo, libc::SIG_DFL) } == libc::SIG_ERR {
+            return Err(io::Error::last_os_error());
+        }
+    }
+    // SAFETY: all zeroes is the empty set.
+    let none: libc::sigset_t = unsafe { std::mem::zeroed() };
+    // SAFETY: a local set; async-signal-safe.
+    if unsafe { libc::sigprocmask(libc::SIG_SETMASK, &raw const none, std::ptr::null_mut()) } != 0 {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(())
+}
+
 impl Process {
     /// Starts it.
     ///
@@ -56,6 +73,7 @@ impl Process {
         command.env("CONFORMANCE_TRACE_FD", kept[0].to_string()).env("CONFORMANCE_CONTROL_FD", kept[1].to_string());
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
         let keep = move || {
+            plain_signals()?;
             for fd in kept {
                 // SAFETY: fcntl on a descriptor that is open in the child; async-signal-safe.
                 if unsafe { libc::fcntl(fd, libc::F_SETFD, 0) } != 0 {
@@ -64,7 +82,7 @@ impl Process {
             }
             Ok(())
         };
-        // SAFETY: between fork and exec only fcntl is called.
+        // SAFETY: between fork and exec only fcntl, signal and sigprocmask are called.
         unsafe { command.pre_exec(keep) };
         let mut child = command.spawn()?;
         drop((trace_end, control_end));

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -51,9 +52,14 @@ int install(const json *options, graceshut_t **out)
 
 void tell_cancel(void *self)
 {
+    static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
     hook *h = self;
-    if (!atomic_exchange(&h->cancel_told, 1))
+    /* Written when either caller returns: the end that follows must not overtake it. */
+    pthread_mutex_lock(&lock);
+    if (!h->cancel_told)
         trace("cancel", h->name, "");
+    h->cancel_told = 1;
+    pthread_mutex_unlock(&lock);
 }
 
 /* The first thing a body does: what its context says. */

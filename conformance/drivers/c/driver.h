@@ -5,14 +5,13 @@
 #include "json.h"
 
 #include <graceshut.h>
-#include <stdatomic.h>
 
 /* A hook as the scenario has it; lives for ever. */
 typedef struct {
     const json *spec;
     const char *name;
     uint32_t id;
-    atomic_int cancel_told;
+    int cancel_told;
 } hook;
 
 /* Where acts run: in a hook, or (ctx is null) in main or the control thread. */

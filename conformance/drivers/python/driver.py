@@ -30,11 +30,13 @@ class Place:
 
     def __init__(self, hook=None, ctx=None, is_async=False):
         self.hook, self.ctx, self.is_async = hook, ctx, is_async
-        self.told = threading.Lock()
+        self.told, self.lock = False, threading.Lock()
 
     def tell_cancel(self):
-        if self.told.acquire(blocking=False):
-            trace("cancel", self.hook)
+        with self.lock:  # the end that follows must not overtake it
+            if not self.told:
+                trace("cancel", self.hook)
+            self.told = True
 
     def begin(self):
         ctx = self.ctx

@@ -1,7 +1,6 @@
 //! What a program can be told to do.
 
 use std::collections::HashMap;
-use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -15,7 +14,7 @@ use crate::{Driver, hooks, installed, list, text};
 #[derive(Default)]
 pub struct Place {
     /// The hook.
-    pub hook: Option<(String, Context, Arc<AtomicBool>)>,
+    pub hook: Option<(String, Context, Arc<Mutex<bool>>)>,
 }
 
 impl Place {

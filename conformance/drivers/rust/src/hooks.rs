@@ -1,7 +1,6 @@
 //! Hooks as a scenario has them.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -88,7 +87,7 @@ fn finish(mut future: graceshut::BoxFuture) {
 fn body(driver: &Arc<Driver>, spec: &Value, ctx: Context) -> HookResult {
     let name = text(spec, "name").to_owned();
     trace::start(&name, &ctx);
-    let told = Arc::new(AtomicBool::new(false));
+    let told = Arc::new(Mutex::new(false));
     let (flag, hook) = (Arc::clone(&told), name.clone());
     ctx.on_cancel(move || tell_cancel(&flag, &hook));
     let result = play(driver, list(spec, "steps"), &Place { hook: Some((name.clone(), ctx, told)) });
@@ -101,8 +100,10 @@ fn body(driver: &Arc<Driver>, spec: &Value, ctx: Context) -> HookResult {
 }
 
 /// Writes it once.
-pub fn tell_cancel(told: &AtomicBool, name: &str) {
-    if !told.swap(true, SeqCst) {
+pub fn tell_cancel(told: &Mutex<bool>, name: &str) {
+    // Written when either caller returns: the end that follows must not overtake it.
+    let mut told = told.lock().unwrap_or_else(PoisonError::into_inner);
+    if !std::mem::replace(&mut *told, true) {
         trace::line("cancel", Some(name), Value::Null);
     }
 }
