@@ -76,8 +76,11 @@ fn scenarios(folder: &Path, only: &[String]) -> Result<Vec<Scenario>, String> {
     if chosen.is_empty() { Err(format!("{}: no scenario there", folder.display())) } else { Ok(chosen) }
 }
 
+/// A language's name, and why it cannot be played here.
+type Missing = (String, String);
+
 /// The languages that are there and whose driver could be built, and why the others are not.
-fn split(args: &Args) -> Result<(Vec<Language>, Vec<(String, String)>), String> {
+fn split(args: &Args) -> Result<(Vec<Language>, Vec<Missing>), String> {
     let all = languages::read(&args.root.join("conformance/languages.toml"), &args.languages)?;
     std::fs::create_dir_all(args.root.join("target/conformance")).map_err(|e| e.to_string())?;
     let (mut there, mut missing) = (Vec::new(), Vec::new());

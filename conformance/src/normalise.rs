@@ -81,7 +81,8 @@ fn each(value: &mut Value, path: &[&str], f: &mut dyn FnMut(&mut Value)) {
 /// Where two normalised reports differ, in words.
 #[must_use]
 pub fn differences(a: &Value, b: &Value) -> Vec<String> {
-    if a.to_string() == b.to_string() {
+    let (bytes_a, bytes_b) = (a.to_string(), b.to_string());
+    if bytes_a == bytes_b {
         return Vec::new();
     }
     let mut out = Vec::new();

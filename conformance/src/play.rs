@@ -122,7 +122,7 @@ pub fn play(root: &Path, language: &Language, scenario: &Scenario, form: Form) -
             clocks: (Instant::now(), SystemTime::now()),
         },
     };
-    run.to_the_end();
+    run.watch_to_the_end();
     let mut played = run.played;
     played.read_report(scenario, &server.address);
     played.requests = server.requests();
@@ -131,7 +131,7 @@ pub fn play(root: &Path, language: &Language, scenario: &Scenario, form: Form) -
 }
 
 impl Run<'_> {
-    fn to_the_end(&mut self) {
+    fn watch_to_the_end(&mut self) {
         let limit = Instant::now() + LIMIT;
         let (mut gone, mut trace_open, mut stderr_open) = (None::<Instant>, true, true);
         while trace_open || stderr_open || gone.is_none() {
