@@ -197,6 +197,12 @@
 /** What a hook returns, or a completion is finished with, when the work stopped because it was cancelled. */
 #define GRACESHUT_CANCELLED (-1)
 
+/**
+ * For bindings, what a hook returns, or a completion is finished with, when a panic of its language ended it: `failed`, with
+ * `panic` in the report, and the words of `graceshut_ctx_set_error`. (spec 6.1)
+ */
+#define GRACESHUT_PANICKED (-2)
+
 /** The ABI this header describes; grows with each incompatible change, and the soname with it. */
 #define GRACESHUT_ABI_VERSION 1
 
@@ -421,6 +427,15 @@ int graceshut_stop(const graceshut_t *gs,
 int graceshut_wait(const graceshut_t *gs,
                    int64_t timeout_us,
                    int *exit_code);
+
+/**
+ * For bindings whose exit does not pass through libc's `exit` (Go): called as the last thing before it, after the host's own
+ * finalisers. Dies by the signal and does not return when that is how the process is to end, as after INT; returns otherwise,
+ * also before the shutdown is over, in manual mode and for null. Any thread. (spec 6.4, 6.5)
+ *
+ * Pointers: As `graceshut_uninstall`.
+ */
+void graceshut_last_act(const graceshut_t *gs);
 
 /**
  * Where the process is in its life: `GRACESHUT_IDLE`, `_ARMED`, `_STOPPING` or `_STOPPED`; idle for null. Any thread; never
@@ -689,6 +704,17 @@ int graceshut_ctx_progress(graceshut_ctx *ctx,
  */
 int graceshut_ctx_set_error(graceshut_ctx *ctx,
                             const char *message);
+
+/**
+ * For bindings whose exit call cannot be contained: the hook's end is to count as a call of `exit(status)` inside it, whatever
+ * it then returns: `ok` for 0, else `failed`, and the status is proposed. The last call counts. Never blocks. (spec 8.6)
+ *
+ * Errors: NULL.
+ *
+ * Pointers: As `graceshut_ctx_remaining_us`.
+ */
+int graceshut_ctx_propose_exit(graceshut_ctx *ctx,
+                               int status);
 
 /**
  * Calls `callback` once when the hook is cancelled, at once when it already is; not at all when it ends before. `destroy` may

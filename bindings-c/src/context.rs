@@ -3,7 +3,7 @@
 use std::ffi::{CString, c_char, c_int, c_void};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use graceshut::{Completion, Context, Error};
+use graceshut::{Completion, Context, Error, HookError};
 
 use crate::callback::{UserData, graceshut_destroy_fn};
 use crate::error::{guard, guard_or, null};
@@ -17,6 +17,7 @@ pub struct graceshut_ctx {
     name: CString,
     phase: CString,
     words: Mutex<Option<String>>,
+    exit: Mutex<Option<c_int>>,
 }
 
 /// The right to say once how a hook ended. Any thread. One that is never finished leaves the hook to its deadline.
@@ -33,11 +34,15 @@ pub type graceshut_cancel_fn = Option<unsafe extern "C" fn(user_data: *mut c_voi
 impl graceshut_ctx {
     pub(crate) fn new(context: Context) -> graceshut_ctx {
         let (name, phase) = (c_string(context.name()), c_string(context.phase()));
-        graceshut_ctx { context, name, phase, words: Mutex::new(None) }
+        graceshut_ctx { context, name, phase, words: Mutex::new(None), exit: Mutex::new(None) }
     }
 
-    pub(crate) fn take_words(&self) -> Option<String> {
-        self.words.lock().unwrap_or_else(PoisonError::into_inner).take()
+    /// How the hook ended, from its code and what it said before; `words` go first.
+    pub(crate) fn result_of(&self, code: c_int, words: Option<String>) -> Result<(), HookError> {
+        if let Some(status) = *self.exit.lock().unwrap_or_else(PoisonError::into_inner) {
+            return Err(HookError::Exit(status));
+        }
+        result_of(code, words.or_else(|| self.words.lock().unwrap_or_else(PoisonError::into_inner).take()))
     }
 }
 
@@ -224,6 +229,23 @@ pub unsafe extern "C" fn graceshut_ctx_set_error(ctx: *mut graceshut_ctx, messag
     })
 }
 
+/// For bindings whose exit call cannot be contained: the hook's end is to count as a call of `exit(status)` inside it, whatever
+/// it then returns: `ok` for 0, else `failed`, and the status is proposed. The last call counts. Never blocks. (spec 8.6)
+///
+/// Errors: NULL.
+///
+/// # Safety
+/// As `graceshut_ctx_remaining_us`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn graceshut_ctx_propose_exit(ctx: *mut graceshut_ctx, status: c_int) -> c_int {
+    guard(|| {
+        // SAFETY: forwarded from the caller.
+        let ctx = unsafe { known(ctx) }?;
+        *ctx.exit.lock().unwrap_or_else(PoisonError::into_inner) = Some(status);
+        Ok(())
+    })
+}
+
 /// Calls `callback` once when the hook is cancelled, at once when it already is; not at all when it ends before. `destroy` may
 /// be null; it is called when the hook and everything that knows it have ended. Never blocks. (spec 5.5)
 ///
@@ -297,8 +319,7 @@ pub unsafe extern "C" fn graceshut_completion_finish(
         let done = unsafe { Box::from_raw(completion) };
         // SAFETY: null or NUL-terminated by the caller's promise.
         let words = unsafe { optional(message, "message") }?.map(str::to_owned);
-        let words = words.or_else(|| done.ctx.take_words());
-        done.completion.finish(result_of(code, words));
+        done.completion.finish(done.ctx.result_of(code, words));
         Ok(())
     })
 }

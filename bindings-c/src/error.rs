@@ -50,6 +50,9 @@ pub const GRACESHUT_E_INTERNAL: c_int = 99;
 
 /// What a hook returns, or a completion is finished with, when the work stopped because it was cancelled.
 pub const GRACESHUT_CANCELLED: c_int = -1;
+/// For bindings, what a hook returns, or a completion is finished with, when a panic of its language ended it: `failed`, with
+/// `panic` in the report, and the words of `graceshut_ctx_set_error`. (spec 6.1)
+pub const GRACESHUT_PANICKED: c_int = -2;
 
 thread_local! {
     static LAST: RefCell<CString> = RefCell::new(CString::default());

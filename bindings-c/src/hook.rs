@@ -8,7 +8,7 @@ use graceshut::{Error, ErrorKind, HookBuilder, HookError, HookHandle, Removal, R
 
 use crate::callback::{UserData, graceshut_destroy_fn};
 use crate::context::{graceshut_completion, graceshut_ctx};
-use crate::error::{GRACESHUT_CANCELLED, guard, null};
+use crate::error::{GRACESHUT_CANCELLED, GRACESHUT_PANICKED, guard, null};
 use crate::options::{check_size, micros};
 use crate::runtime::{graceshut_t, handle};
 use crate::text::required;
@@ -134,7 +134,7 @@ pub unsafe extern "C" fn graceshut_hook(
             let mut ctx = graceshut_ctx::new(context.clone());
             // SAFETY: function and data were given together; `ctx` lives during the call.
             let code = unsafe { call(&raw mut ctx, data.get()) };
-            result_of(code, ctx.take_words())
+            ctx.result_of(code, None)
         })?;
         // SAFETY: forwarded from the caller.
         unsafe { give_id(&hook, out_id) };
@@ -226,6 +226,7 @@ pub(crate) fn result_of(code: c_int, words: Option<String>) -> Result<(), HookEr
     match code {
         0 => Ok(()),
         GRACESHUT_CANCELLED => Err(HookError::Cancelled),
+        GRACESHUT_PANICKED => Err(HookError::Panicked(words.unwrap_or_else(|| "panicked".to_owned()))),
         code => Err(HookError::failed(words.unwrap_or_else(|| format!("returned {code}")))),
     }
 }

@@ -182,6 +182,21 @@ pub unsafe extern "C" fn graceshut_wait(gs: *const graceshut_t, timeout_us: i64,
     })
 }
 
+/// For bindings whose exit does not pass through libc's `exit` (Go): called as the last thing before it, after the host's own
+/// finalisers. Dies by the signal and does not return when that is how the process is to end, as after INT; returns otherwise,
+/// also before the shutdown is over, in manual mode and for null. Any thread. (spec 6.4, 6.5)
+///
+/// # Safety
+/// As `graceshut_uninstall`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn graceshut_last_act(gs: *const graceshut_t) {
+    guard(|| {
+        // SAFETY: forwarded from the caller.
+        unsafe { handle(gs) }?.die_if_decided();
+        Ok(())
+    });
+}
+
 /// Where the process is in its life: `GRACESHUT_IDLE`, `_ARMED`, `_STOPPING` or `_STOPPED`; idle for null. Any thread; never
 /// blocks. (spec 2.1)
 ///

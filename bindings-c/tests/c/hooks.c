@@ -8,6 +8,20 @@ static int fails(graceshut_ctx *ctx, void *data)
     return 7;
 }
 
+static int panics(graceshut_ctx *ctx, void *data)
+{
+    (void)data;
+    OK(graceshut_ctx_set_error(ctx, "index out of range"));
+    return GRACESHUT_PANICKED;
+}
+
+static int proposes(graceshut_ctx *ctx, void *data)
+{
+    OK(graceshut_ctx_propose_exit(ctx, *(const int *)data));
+    FAILS(graceshut_ctx_propose_exit(NULL, 1), GRACESHUT_E_NULL);
+    return 0;
+}
+
 static int fails_silently(graceshut_ctx *ctx, void *data) { (void)ctx, (void)data; return 7; }
 
 static int until_cancelled(graceshut_ctx *ctx, void *data)
@@ -47,6 +61,47 @@ static int error(void)
     hook(gs, "flush", "bad", fails);
     hook(gs, "flush", "silent", fails_silently);
     hook(gs, "close", "good", named);
+    say("ready");
+    idle();
+}
+
+/* What bindings say for their hooks: a panic, and an exit call that they cannot contain. */
+static int for_bindings(void)
+{
+    static const int zero = 0, three = 3;
+    graceshut_t *gs = install(NULL);
+    graceshut_last_act(NULL);
+    graceshut_last_act(gs); /* nothing is decided yet: returns */
+    hook(gs, "flush", "panics", panics);
+    OK(graceshut_hook(gs, "flush", "exit 3", proposes, (void *)&three, NULL, NULL, NULL));
+    OK(graceshut_hook(gs, "flush", "exit 0", proposes, (void *)&zero, NULL, NULL, NULL));
+    hook(gs, "close", "good", named);
+    say("ready");
+    idle();
+}
+
+/* A host whose exit knows nothing of libc's. */
+static graceshut_t *leaving;
+static void raw_exit(int code, void *data)
+{
+    (void)data;
+    say("exit %d", code);
+    graceshut_last_act(leaving);
+    say("not by signal");
+    _exit(code);
+}
+
+static int raw_host(void)
+{
+    graceshut_host host;
+    graceshut_options o = GRACESHUT_OPTIONS_INIT;
+    memset(&host, 0, sizeof host);
+    host.size = sizeof host;
+    host.language = "raw";
+    host.exit = raw_exit;
+    host.leaves_by_exit = 1;
+    o.host = &host;
+    OK(graceshut_install(&o, &leaving));
     say("ready");
     idle();
 }
@@ -347,7 +402,7 @@ int main(int argc, char **argv)
         {"order", order}, {"error", error}, {"optional", optional}, {"cancelled", cancelled}, {"timeout", timeout},
         {"abandoned", abandoned}, {"later", later}, {"never", never}, {"after", after}, {"json", json},
         {"under_way", under_way}, {"extend", extend}, {"events", events}, {"reload", reload}, {"removed", removed},
-        {"hold", hold}, {"foreign_handler", foreign_handler}, {NULL, NULL},
+        {"hold", hold}, {"foreign_handler", foreign_handler}, {"for_bindings", for_bindings}, {"raw_host", raw_host}, {NULL, NULL},
     };
     return run_scenario(list, argc, argv);
 }

@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 use libc::{SIGHUP, SIGTERM, SIGUSR1};
 
 use crate::Test;
-use crate::child::{start, start_with};
+use crate::child::{End, start, start_with};
 use crate::kit::{Kit, here};
 
 pub fn tests() -> Vec<Test> {
@@ -33,6 +33,20 @@ pub fn tests() -> Vec<Test> {
             assert!(!e.reported() || e.hook("silent")["message"] == "returned 7", "{e:?}");
         })
         .everywhere(),
+        Test::new("a_binding_says_panic_and_exit_of_its_hooks", |k| {
+            let e = start(k, "hooks", "for_bindings").ready().kill(SIGTERM).end();
+            e.code(3).outcome("degraded").said(&["hook close/good"]).hook_was("panics", "failed").hook_was("exit 0", "ok");
+            e.hook_was("exit 3", "failed");
+            assert!(!e.reported() || e.hook("panics")["panic"] == true, "{e:?}");
+            assert!(!e.reported() || e.hook("panics")["message"] == "index out of range", "{e:?}");
+            assert!(!e.reported() || e.hook("exit 3").get("panic").is_none_or(|p| p == false), "{e:?}");
+        }),
+        Test::new("the_last_act_dies_by_int_where_exit_is_not_libcs", |k| {
+            let e = start(k, "hooks", "raw_host").ready().kill(SIGTERM).end();
+            e.code(0).said(&["exit 0", "not by signal"]);
+            let e = start(k, "hooks", "raw_host").ready().kill(libc::SIGINT).end();
+            e.left(End::Signal(libc::SIGINT)).said(&["exit 130"]);
+        }),
         Test::new("an_optional_hook_does_not_count", |k| {
             start(k, "hooks", "optional").ready().kill(SIGTERM).end().code(0).outcome("clean").hook_was("bad", "failed");
         }),

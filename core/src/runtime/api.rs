@@ -257,6 +257,17 @@ impl Runtime {
         self.shared.door.finished().map(|f| f.exit)
     }
 
+    /// For bindings whose exit does not pass through libc's: dies by the signal, and does not return, when that is how the
+    /// process is to end (spec 6.4). Returns otherwise, also before the shutdown is over and in manual mode.
+    pub fn die_if_decided(&self) {
+        if let Some(signo) = self.exit_plan().and_then(|plan| plan.die_by)
+            && self.shared.leaves()
+            && self.shared.check_open().is_ok()
+        {
+            signal::die_by(signo);
+        }
+    }
+
     /// Where the process is in its life.
     #[must_use]
     pub fn state(&self) -> State {
