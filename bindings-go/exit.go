@@ -1,0 +1,131 @@
+package graceshut
+
+// #include "bridge.h"
+import "C"
+
+import (
+	"fmt"
+	"os"
+	"runtime/debug"
+	"time"
+)
+
+// Wait blocks until a shutdown is over, then leaves the process with the decided status (docs/spec.md 6.4): the last line of
+// main. With ExitManual it returns that status instead, and 0 when the runtime was uninstalled meanwhile.
+//
+//	gs.Wait()
+//
+// Deferred (defer gs.Wait()), it also makes a panic in that function a trigger: the hooks run, the panic is printed, and the
+// status is 2, as Go's own. It begins no shutdown by itself: for a program that ends by returning see Main.
+//
+// Inside a hook it would wait for itself: the hook ends abandoned at its deadline.
+func (rt *Runtime) Wait() int {
+	if p := recover(); p != nil {
+		rt.died(p, debug.Stack())
+	}
+	code, err := rt.wait(C.GRACESHUT_FOREVER)
+	if err != nil {
+		return 0
+	}
+	if !rt.manual {
+		rt.leave(code)
+	}
+	return code
+}
+
+// WaitTimeout blocks until a shutdown is over or limit has passed (ErrTimeout), and answers the decided status. The caller is
+// the one who leaves: os.Exit(code). After INT only Wait ends the process as a shell expects it (death by INT).
+func (rt *Runtime) WaitTimeout(limit time.Duration) (int, error) {
+	if limit < 0 {
+		return 0, fail(ErrBadTime, "the limit of WaitTimeout is %v: give 0 or more", limit)
+	}
+	return rt.wait(micros(limit))
+}
+
+func (rt *Runtime) wait(limit C.int64_t) (int, error) {
+	var code C.int
+	err := call(func() C.int { return C.graceshut_wait(rt.gs, limit, &code) })
+	return int(code), err
+}
+
+// Main runs f and leaves the process when it returns: the end of f is a trigger, all hooks run, and then the process leaves
+// (docs/spec.md 2.6). A nil error is the status 0, an ExitCode that status, another error 1 after it was printed to stderr,
+// a panic 2 after it was printed as Go does. With ExitManual Main returns when the shutdown is over.
+//
+//	func main() {
+//		gs, err := graceshut.Install()
+//		...
+//		gs.Main(run)
+//	}
+func (rt *Runtime) Main(f func() error) {
+	rt.ended(f)
+	if code, err := rt.wait(C.GRACESHUT_FOREVER); err == nil && !rt.manual {
+		rt.leave(code)
+	}
+}
+
+func (rt *Runtime) ended(f func() error) {
+	defer func() {
+		if p := recover(); p != nil {
+			rt.died(p, debug.Stack())
+		}
+	}()
+	if f == nil {
+		rt.hostEnd("Main was given no function", 1)
+		return
+	}
+	err := f()
+	if code, ok := exitCodeOf(err); ok || err == nil {
+		rt.hostEnd("", code)
+		return
+	}
+	fmt.Fprintln(os.Stderr, err)
+	rt.hostEnd(err.Error(), 1)
+}
+
+// died tells of a panic that ends the program.
+func (rt *Runtime) died(value any, stack []byte) {
+	fmt.Fprintf(os.Stderr, "panic: %v\n\n%s", value, stack)
+	rt.hostEnd(fmt.Sprintf("panic: %v", value), goPanic)
+}
+
+// What Go leaves with after a panic.
+const goPanic = 2
+
+func (rt *Runtime) hostEnd(uncaught string, code int) {
+	var words *C.char
+	if uncaught != "" {
+		words = cWords(uncaught)
+		defer free(words)
+	}
+	// CLOSED is the only error, and then there is nothing to tell.
+	C.graceshut_host_end(rt.gs, words, C.int(code))
+}
+
+// leave ends the process as decided. Only the first caller does.
+func (rt *Runtime) leave(code int) {
+	if rt.leaving.Swap(true) {
+		select {}
+	}
+	C.graceshut_last_act(rt.gs)
+	os.Exit(code)
+}
+
+// graceshutGoExit is the core's order to leave, on one of its threads: nobody waits in Wait.
+//
+//export graceshutGoExit
+func graceshutGoExit(code C.int) {
+	if rt := current.Load(); rt != nil {
+		go rt.leave(int(code))
+		return
+	}
+	// A signal that came while Install was at work, and the plan was over before it returned.
+	os.Exit(int(code))
+}
+
+// tellPanic keeps a callback's panic from leaving through C, and prints it: nobody else is there to be told.
+func tellPanic(what string) {
+	if p := recover(); p != nil {
+		fmt.Fprintf(os.Stderr, "graceshut: %s panicked: %v\n%s", what, p, debug.Stack())
+	}
+}

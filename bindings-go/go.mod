@@ -1,0 +1,3 @@
+module github.com/graceshut/graceshut/bindings-go
+
+go 1.22
