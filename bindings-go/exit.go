@@ -11,26 +11,24 @@ import (
 )
 
 // Wait blocks until a shutdown is over, then leaves the process with the decided status (docs/spec.md 6.4): the last line of
-// main. With ExitManual it returns that status instead, and 0 when the runtime was uninstalled meanwhile.
+// main. With ExitManual it answers that status instead.
 //
 //	gs.Wait()
 //
 // Deferred (defer gs.Wait()), it also makes a panic in that function a trigger: the hooks run, the panic is printed, and the
 // status is 2, as Go's own. It begins no shutdown by itself: for a program that ends by returning see Main.
 //
-// Inside a hook it would wait for itself: the hook ends abandoned at its deadline.
-func (rt *Runtime) Wait() int {
+// Errors: ErrClosed, also when the runtime is uninstalled meanwhile; ErrWrongThread in a hook's goroutine, where it would
+// wait for itself.
+func (rt *Runtime) Wait() (int, error) {
 	if p := recover(); p != nil {
 		rt.died(p, debug.Stack())
 	}
 	code, err := rt.wait(C.GRACESHUT_FOREVER)
-	if err != nil {
-		return 0
-	}
-	if !rt.manual {
+	if err == nil && !rt.manual {
 		rt.leave(code)
 	}
-	return code
+	return code, err
 }
 
 // WaitTimeout blocks until a shutdown is over or limit has passed (ErrTimeout), and answers the decided status. The caller is
@@ -43,6 +41,9 @@ func (rt *Runtime) WaitTimeout(limit time.Duration) (int, error) {
 }
 
 func (rt *Runtime) wait(limit C.int64_t) (int, error) {
+	if insideHook() {
+		return 0, fail(ErrWrongThread, "waiting inside a hook would wait for itself; use ctx.Remaining")
+	}
 	var code C.int
 	err := call(func() C.int { return C.graceshut_wait(rt.gs, limit, &code) })
 	return int(code), err

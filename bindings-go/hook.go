@@ -5,13 +5,16 @@ package graceshut
 import "C"
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"reflect"
+	"runtime"
 	"runtime/cgo"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -216,6 +219,9 @@ func (b *hookBody) start(completion *C.graceshut_completion) {
 		return
 	}
 	defer c.contain()
+	me := goroutine()
+	inHooks.Store(me, true)
+	defer inHooks.Delete(me)
 	b.begin(c)
 	c.returned = true
 }
@@ -242,6 +248,27 @@ func graceshutGoReload(data C.uintptr_t) (code C.int) {
 
 //export graceshutGoDestroy
 func graceshutGoDestroy(data C.uintptr_t) { cgo.Handle(data).Delete() }
+
+// ---- who runs a hook ----
+
+// inHooks are the goroutines that run hooks now: waiting in one would wait for itself.
+var inHooks sync.Map
+
+// goroutine is this goroutine's number, by the head of its stack trace ("goroutine 17 [running]:"), the only place where Go
+// tells it. Asked once a hook, and by calls that wait.
+func goroutine() string {
+	var head [32]byte
+	words := bytes.Fields(head[:runtime.Stack(head[:], false)])
+	if len(words) < 2 {
+		return ""
+	}
+	return string(words[1])
+}
+
+func insideHook() bool {
+	_, inside := inHooks.Load(goroutine())
+	return inside
+}
 
 // ---- completion ----
 
@@ -291,8 +318,6 @@ func (c *Completion) contain() {
 }
 
 func panicWords(p any) string { return fmt.Sprint(p) }
-
-// ---- the report and other views ----
 
 func decodeStrings(text string) []string {
 	var names []string

@@ -7,6 +7,7 @@ import "C"
 import (
 	"sync"
 	"sync/atomic"
+	"unicode/utf8"
 	"unsafe"
 )
 
@@ -40,6 +41,9 @@ var groups sync.Map // name -> *Group
 func groupOf(name string) (*Group, error) {
 	if found, ok := groups.Load(name); ok {
 		return found.(*Group), nil
+	}
+	if !utf8.ValidString(name) {
+		return nil, fail(ErrNotUTF8, "the name of a group %q is not valid UTF-8", name)
 	}
 	text, err := cString(name, "the name of a group")
 	if err != nil {

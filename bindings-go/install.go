@@ -134,8 +134,11 @@ func Current() *Runtime {
 // Uninstall ends the install: previous handlers back, threads ended; every method answers ErrClosed from now on. For
 // ExitManual and tests. Blocks for at most about 1 s.
 //
-// Errors: ErrClosed, ErrTooLate (a shutdown is under way).
+// Errors: ErrClosed, ErrTooLate (a shutdown is under way), ErrWrongThread (in a hook).
 func (rt *Runtime) Uninstall() error {
+	if insideHook() {
+		return fail(ErrWrongThread, "a hook cannot uninstall what runs it")
+	}
 	installing.Lock()
 	defer installing.Unlock()
 	if err := call(func() C.int { return C.graceshut_uninstall(rt.gs) }); err != nil {
