@@ -1,7 +1,7 @@
-# graceshut: `make demo` and `make test` do all set-up on a machine that has Rust, Python 3 and Node.
+# graceshut: `make demo` and `make test` do all set-up on a machine that has Rust, Python 3, Node and Go.
 #
-#   make demo    the same service in C, Python and Node, stopped under load; timelines side by side
-#   make test    everything: Rust, C, Python, Node, header, layers, lints
+#   make demo    the same service in C, Python, Node and Go, stopped under load; timelines side by side
+#   make test    everything: Rust, C, Python, Node, Go, header, layers, lints
 #   make bench   graceshut beside its peers, as ratios
 #   make conformance [SCENARIOS=DIR] [ONLY=name,...] [LANGUAGES=go,java] [UPDATE=1]   every scenario in every language
 #   make install PREFIX=/usr/local   header, libraries, pkg-config and CMake files
@@ -24,10 +24,16 @@ have = $(shell command -v $(1) >/dev/null 2>&1 && echo yes)
 HAVE_PYTHON := $(shell $(PYTHON) -c 'import venv, ensurepip' >/dev/null 2>&1 && echo yes)
 HAVE_NODE := $(and $(call have,node),$(call have,npm))
 HAVE_CC := $(call have,cc)
+HAVE_GO := $(and $(call have,go),$(HAVE_CC))
+GOPROXY_DIR := $(T)/goproxy
+GODIR := $(T)/go
+# The module as its users get it, and what it needs from nowhere else. Without the checksum database: it knows no local module.
+GO_PACKAGED := GOPROXY=file://$(CURDIR)/$(GOPROXY_DIR) GONOSUMDB=* GONOSUMCHECK=1 GOFLAGS=-mod=mod
+VERSION := $(shell sed -n 's/^version *= *"\(.*\)"/\1/p' Cargo.toml | head -n 1)
 
 .PHONY: demo test bench install clean header fmt lint conformance \
-	cli c-library wheel npm node-packages adapters-node venv venv-adapters adapters-python \
-	test-rust test-c test-python test-python-all test-node toolchains
+	cli c-library wheel npm node-packages adapters-node venv venv-adapters adapters-python go-archive go-module \
+	test-rust test-c test-python test-python-all test-node test-go toolchains
 
 # --- artifacts -------------------------------------------------------------
 
@@ -82,15 +88,32 @@ node-packages: npm
 adapters-node: cli node-packages
 	cd $(ADAPTERS) && node types.mjs
 	cd $(ADAPTERS) && GRACESHUT="$(CURDIR)/$(T)/release/graceshut" node run.mjs ../adapters-node.json "$(CURDIR)/bindings-node/README.md"
+# The C library of this platform inside the Go module (git does not keep it).
+go-archive:
+	cargo build --release --locked -p graceshut-c --lib
+	bindings-go/archive.sh $(T)/release/libgraceshut_c.a bindings-go/lib/linux_amd64/libgraceshut.a
+	cp bindings-c/include/graceshut.h bindings-go/lib/linux_amd64/
+	@echo "bindings-go/lib/linux_amd64/libgraceshut.a: $$(wc -c < bindings-go/lib/linux_amd64/libgraceshut.a) bytes"
+
+# The module as a proxy serves it, and a folder that uses nothing but that.
+go-module: go-archive
+	rm -rf $(GOPROXY_DIR)
+	cd bindings-go && go run ./internal/modzip v$(VERSION) . "$(CURDIR)/$(GOPROXY_DIR)"
+	mkdir -p $(GODIR)
+	rm -f $(GODIR)/go.mod $(GODIR)/go.sum
+	GOMODCACHE="$(CURDIR)/$(GODIR)/cache" go clean -modcache
+	cd $(GODIR) && go mod init demo 2>/dev/null && GOMODCACHE="$(CURDIR)/$(GODIR)/cache" $(GO_PACKAGED) go get github.com/graceshut/graceshut/bindings-go@v$(VERSION)
 
 # --- demo ------------------------------------------------------------------
 
 DEMO := $(if $(HAVE_CC),--service "c=$(T)/demo/service",--missing "c=no C compiler (cc)") \
 	$(if $(HAVE_PYTHON),--service "python=$(PY) examples/python/service.py" --service "fastapi=$(APY) examples/python/fastapi_service.py",--missing "python=no python3 with venv") \
-	$(if $(HAVE_NODE),--service "node=node $(NODEDIR)/service.mjs" --service "fastify=node $(ADAPTERS)/fastify-service.mjs",--missing "node=no node and npm")
+	$(if $(HAVE_NODE),--service "node=node $(NODEDIR)/service.mjs" --service "fastify=node $(ADAPTERS)/fastify-service.mjs",--missing "node=no node and npm") \
+	$(if $(HAVE_GO),--service "go=$(GODIR)/service",--missing "go=no go, or no C compiler for cgo")
 
-demo: cli $(if $(HAVE_CC),c-library) $(if $(HAVE_PYTHON),venv-adapters) $(if $(HAVE_NODE),node-packages)
+demo: cli $(if $(HAVE_CC),c-library) $(if $(HAVE_PYTHON),venv-adapters) $(if $(HAVE_NODE),node-packages) $(if $(HAVE_GO),go-module)
 	mkdir -p $(T)/demo
+	$(if $(HAVE_GO),cp examples/go/service.go $(GODIR)/ && cd $(GODIR) && GOMODCACHE="$(CURDIR)/$(GODIR)/cache" $(GO_PACKAGED) go build -o service service.go)
 	$(if $(HAVE_CC),cc -O2 -pthread -o $(T)/demo/service examples/c/service.c -I$(STAGE)/include -L$(STAGE)/lib -lgraceshut -Wl$(comma)-rpath$(comma)$(CURDIR)/$(STAGE)/lib)
 	$(if $(HAVE_NODE),cp examples/node/service.mjs $(NODEDIR)/; cp examples/node/fastify-service.mjs $(ADAPTERS)/)
 	$(T)/release/graceshut-demo --graceshut $(T)/release/graceshut --out $(T)/demo/report.json $(DEMO)
@@ -99,11 +122,14 @@ comma := ,
 
 # --- tests -----------------------------------------------------------------
 
-test: toolchains lint test-rust $(if $(HAVE_CC),test-c) $(if $(HAVE_PYTHON),test-python adapters-python) $(if $(HAVE_NODE),test-node) conformance
+TEST_PARTS := test-rust $(if $(HAVE_CC),test-c) $(if $(HAVE_PYTHON),test-python adapters-python) $(if $(HAVE_NODE),test-node) \
+	$(if $(HAVE_GO),test-go) conformance
+
+test: toolchains lint $(TEST_PARTS)
 	@echo "make test: all parts passed"
 
 toolchains:
-	@missing="$(if $(HAVE_CC),,cc )$(if $(HAVE_PYTHON),,python3-with-venv )$(if $(HAVE_NODE),,node-and-npm )"; \
+	@missing="$(if $(HAVE_CC),,cc )$(if $(HAVE_PYTHON),,python3-with-venv )$(if $(HAVE_NODE),,node-and-npm )$(if $(HAVE_GO),,go )"; \
 	if [ -n "$$missing" ]; then \
 		echo "skipped, because it is not on this machine: $$missing"; \
 		if [ "$${CI:-}" = true ]; then echo "and this is CI, where nothing may be skipped"; exit 1; fi; \
@@ -135,10 +161,16 @@ test-python-all: venv
 test-node: adapters-node
 	cd bindings-node && npm ci --silent --no-audit --no-fund && npm test
 
+# With the race detector as well; `adaptertest` is a module of its own, with the real gRPC and errgroup.
+test-go: cli go-module
+	cd bindings-go && test -z "$$(gofmt -l . ../examples/go ../bench/scripts | tee /dev/stderr)"
+	cd bindings-go && go vet ./... && go test -count=1 ./... && go test -count=1 -race ./...
+	cd bindings-go/adaptertest && go vet ./... && go test -count=1 ./...
+
 # --- conformance -----------------------------------------------------------
 
 LANGUAGES ?=
-conformance: $(if $(HAVE_CC),c-library) $(if $(HAVE_PYTHON),wheel) $(if $(HAVE_NODE),npm)
+conformance: $(if $(HAVE_CC),c-library) $(if $(HAVE_PYTHON),wheel) $(if $(HAVE_NODE),npm) $(if $(HAVE_GO),go-module)
 	cargo build -q --locked -p graceshut-conformance
 	$(T)/debug/graceshut-conformance --out $(T)/conformance.json $(if $(LANGUAGES),--languages $(LANGUAGES)) \
 		$(if $(SCENARIOS),--scenarios "$(SCENARIOS)") $(if $(ONLY),--only $(ONLY)) $(if $(UPDATE),--readme README.md) \

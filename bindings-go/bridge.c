@@ -24,9 +24,11 @@ int gs_go_install(const struct gs_go_install *what, graceshut_t **out)
     host.size = sizeof host;
     host.language = "go";
     host.version = what->version;
-    host.exit = go_exit;
     host.chain = go_chain;
-    host.leaves_by_exit = 1;
+    if (!what->guest) {
+        host.exit = go_exit;
+        host.leaves_by_exit = 1;
+    }
     options.grace_us = what->grace_us;
     options.flags = what->flags;
     options.exit = what->exit;
@@ -70,6 +72,8 @@ int gs_go_on_reload(const graceshut_t *gs, const char *name, uintptr_t data)
 int gs_go_on_event(const graceshut_t *gs, uintptr_t data) { return graceshut_on_event(gs, go_event, (void *)data, go_destroy); }
 
 int gs_go_on_cancel(graceshut_ctx *ctx, uintptr_t data) { return graceshut_ctx_on_cancel(ctx, go_cancel, (void *)data, go_destroy); }
+
+void gs_go_exit(int code) { exit(code); }
 
 /* The kernel's own structure: libc's sigaction may be somebody's replacement. x86-64 and aarch64 agree on the first two. */
 struct kernel_action {

@@ -14,6 +14,7 @@ struct gs_go_install {
     const char *report;
     const char *json;
     const char *version;
+    int guest; /* in somebody else's process: leave through its exit */
 };
 
 int gs_go_install(const struct gs_go_install *what, graceshut_t **out);
@@ -24,6 +25,9 @@ int gs_go_hook(const graceshut_t *gs, const char *phase, const char *name, uintp
 int gs_go_on_reload(const graceshut_t *gs, const char *name, uintptr_t data);
 int gs_go_on_event(const graceshut_t *gs, uintptr_t data);
 int gs_go_on_cancel(graceshut_ctx *ctx, uintptr_t data);
+
+/* The host's exit, with its atexit handlers, as a guest leaves. */
+void gs_go_exit(int code);
 
 /* Who handles a signal, by the kernel's word. */
 enum { GS_GO_DEFAULT, GS_GO_IGNORED, GS_GO_OURS, GS_GO_FOREIGN };

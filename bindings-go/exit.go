@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"os"
 	"runtime/debug"
+	"slices"
+	"sync"
 	"time"
 )
 
@@ -108,9 +110,20 @@ func (rt *Runtime) leave(code int) {
 	if rt.leaving.Swap(true) {
 		select {}
 	}
+	if guest() {
+		C.gs_go_exit(C.int(code))
+	}
 	C.graceshut_last_act(rt.gs)
 	os.Exit(code)
 }
+
+// guest is true in a library inside somebody else's process: the exit is that host's then, with its finalisers.
+var guest = sync.OnceValue(func() bool {
+	info, ok := debug.ReadBuildInfo()
+	return ok && slices.ContainsFunc(info.Settings, func(s debug.BuildSetting) bool {
+		return s.Key == "-buildmode" && (s.Value == "c-shared" || s.Value == "c-archive")
+	})
+})
 
 // graceshutGoExit is the core's order to leave, on one of its threads: nobody waits in Wait.
 //

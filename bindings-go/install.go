@@ -106,6 +106,9 @@ func (s *settings) install() (*C.graceshut_t, error) {
 	version := C.CString(runtime.Version())
 	defer free(version)
 	s.what.version = version
+	if guest() {
+		s.what.guest = 1
+	}
 	// Where C may write a pointer has to be C's: the struct holds pointers of its own already.
 	var gs *C.graceshut_t
 	what := s.what

@@ -56,16 +56,13 @@ func pack(version, from, to string) error {
 		if strings.HasSuffix(name, ".a") {
 			archives++
 		}
-		data, err := os.ReadFile(path)
-		if err != nil {
-			return err
-		}
-		w, err := z.Create(module + "@" + version + "/" + filepath.ToSlash(name))
-		if err == nil {
-			_, err = w.Write(data)
-		}
-		return err
+		return add(z, module+"@"+version+"/"+filepath.ToSlash(name), path)
 	})
+	for _, license := range []string{"LICENSE-APACHE", "LICENSE-MIT"} {
+		if err == nil {
+			err = add(z, module+"@"+version+"/"+license, filepath.Join(from, "..", license))
+		}
+	}
 	if err == nil && archives == 0 {
 		err = errors.New("no lib/*/libgraceshut.a: make go-archive first")
 	}
@@ -85,6 +82,18 @@ func pack(version, from, to string) error {
 	size, err := out.Stat()
 	if err == nil {
 		fmt.Printf("%s@%s: %d bytes zipped\n", module, version, size.Size())
+	}
+	return err
+}
+
+func add(z *zip.Writer, name, path string) error {
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return err
+	}
+	w, err := z.Create(name)
+	if err == nil {
+		_, err = w.Write(data)
 	}
 	return err
 }
