@@ -82,7 +82,7 @@ func (rt *Runtime) ended(f func() error) {
 		rt.hostEnd("", code)
 		return
 	}
-	fmt.Fprintln(os.Stderr, err)
+	fmt.Fprintln(os.Stderr, "error:", err)
 	rt.hostEnd(err.Error(), 1)
 }
 

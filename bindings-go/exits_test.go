@@ -35,6 +35,9 @@ func TestHowAProgramEnds(t *testing.T) {
 	} {
 		t.Run(c.scenario, func(t *testing.T) {
 			t.Parallel()
+			if raceDetector && c.scenario == "just_returns" {
+				t.Skip("with the race detector, leaving with 0 passes through libc's exit, which is a trigger")
+			}
 			e := start(t, c.scenario).end().code(c.code)
 			if !strings.Contains(e.err.String(), c.stderr) {
 				e.fail("stderr has no %q", c.stderr)
@@ -107,7 +110,7 @@ func TestInteractiveAndOrchestrated(t *testing.T) {
 func TestAHookThatNeverEndsIsLeftByTheDeadline(t *testing.T) {
 	t.Parallel()
 	start(t, "deadline").signal(term).until("stuck").end().code(1).outcome("degraded").was("stuck", "abandoned").said("hook flush/b").
-		within(1500 * time.Millisecond)
+		within(3500 * time.Millisecond)
 }
 
 func TestTheWatchdogEndsWhatGoCannot(t *testing.T) {

@@ -100,7 +100,7 @@ func (r Removal) orDone() Removal {
 // outcome, and so is runtime.Goexit. os.Exit inside cannot be contained and ends the process there: return ExitCode(n) instead.
 // Also inside a hook and during the shutdown, then into the running or a later phase (docs/spec.md 8.1, 8.2).
 //
-// f returns nil: ok; ctx.Err() (or what wraps it) after ctx was cancelled: cancelled; another error: failed, with its words.
+// f returns nil: ok; context.Canceled, as ctx.Err() is, or what wraps it: cancelled; another error: failed, with its words.
 //
 // Errors: ErrUnknownPhase, ErrTooLate, ErrCycle, ErrBadTime, ErrBadValue, ErrNotUTF8, ErrClosed, ErrOS, ErrNull.
 func (rt *Runtime) Hook(phase Phase, name string, f func(ctx Context) error, options ...HookOption) (*Hook, error) {
@@ -295,7 +295,8 @@ func (c *Completion) Finish(err error) {
 	switch {
 	case err == nil:
 		c.finish(C.GRACESHUT_OK, "")
-	case c.ctx.Err() != nil && (errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)):
+	// A deadline of the hook's own making is a failure.
+	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded) && c.ctx.Err() != nil:
 		c.finish(C.GRACESHUT_CANCELLED, "")
 	default:
 		c.finish(1, err.Error())

@@ -119,7 +119,7 @@ var scenarios = map[string]func(){
 		idle()
 	},
 	"deadline": func() {
-		gs := withHook(Grace(time.Second))
+		gs := withHook(Grace(3 * time.Second))
 		hook(gs, Drain, "stuck", func(Context) error { say("stuck"); select {} })
 		idle()
 	},
@@ -207,7 +207,7 @@ func hooks() {
 	hook(gs, Drain, "optional", bad, Optional())
 	hook(gs, Flush, "panics", func(Context) error { var m map[string]int; m["x"] = 1; return nil })
 	hook(gs, Flush, "goexit", func(Context) error { runtime.Goexit(); return nil })
-	hook(gs, Flush, "cancelled too early", func(Context) error { return context.Canceled })
+	hook(gs, Flush, "cancelled unasked", func(Context) error { return context.Canceled })
 	_, err := gs.HookStart(Close, "later", func(c *Completion) {
 		go func() {
 			say("later %s %s %v", c.Context().Phase(), c.Context().Name(), c.Context().Signal())

@@ -1,0 +1,5 @@
+//go:build race
+
+package graceshut
+
+const raceDetector = true
