@@ -110,6 +110,12 @@ func TestInstallTwice(t *testing.T) {
 	wants(t, err, ErrDisagree, "grace")
 }
 
+// A second install that is refused takes nothing from the first.
+func TestARefusedInstallChangesNothing(t *testing.T) {
+	t.Parallel()
+	start(t, "refused").signal(term).end().code(0).said("refused true", "hook flush/b")
+}
+
 func TestEverythingIsClosedAfterUninstall(t *testing.T) {
 	gs := local(t)
 	h, err := gs.Hook(Drain, "x", named)

@@ -113,7 +113,7 @@ func (s *settings) install() (*C.graceshut_t, error) {
 	var gs *C.graceshut_t
 	what := s.what
 	err := call(func() C.int { return C.gs_go_install(&what, &gs) })
-	if err != nil {
+	if err != nil && Current() == nil {
 		stopPrivate()
 	}
 	return gs, err

@@ -131,6 +131,12 @@ var scenarios = map[string]func(){
 		time.Sleep(100 * time.Millisecond)
 		stopTheWorld()
 	},
+	"refused": func() {
+		withHook()
+		_, err := Install(Grace(7 * time.Second))
+		say("refused %v", errors.Is(err, ErrDisagree))
+		idle()
+	},
 	// ---- hooks ----
 	"hooks": hooks, "order": order, "cancel": cancelled, "late": late, "under_way": underWay, "hold": hold, "remove": remove,
 	"extend": extend, "reload": reload, "events": events, "kinds": kinds, "many": many, "busy": busy, "ended_context": endedContext,
