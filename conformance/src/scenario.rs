@@ -10,8 +10,18 @@ use crate::act::Act;
 use crate::expect::Expect;
 
 /// What a language may lack, and a scenario may need.
-pub const NEEDS: &[&str] =
-    &["panic", "uncaught", "hold", "exit_in_hook", "parallel", "async", "host_end", "exit_in_async", "blocking_wait"];
+pub const NEEDS: &[&str] = &[
+    "panic",
+    "uncaught",
+    "hold",
+    "exit_in_hook",
+    "parallel",
+    "async",
+    "host_end",
+    "exit_in_async",
+    "blocking_wait",
+    "workers",
+];
 
 /// One file.
 #[derive(Clone, Debug, Deserialize)]

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"os"
-	"runtime/debug"
 	"syscall"
 	"time"
 
@@ -96,11 +95,10 @@ func (p *player) pass(a act, b *body) error {
 	return nil
 }
 
-// fatal leaves so that nothing runs. Go's own abort is the signal, with the setting that lets it kill.
+// fatal leaves so that nothing runs. Go has no abort; its runtime takes the signal as a fatal error.
 func fatal(how string) {
 	trace("fatal", "", nil)
 	if how == "abort" {
-		debug.SetTraceback("crash")
 		_ = syscall.Kill(os.Getpid(), syscall.SIGABRT)
 		select {}
 	}
