@@ -178,17 +178,19 @@ conformance: $(if $(HAVE_CC),c-library) $(if $(HAVE_PYTHON),wheel) $(if $(HAVE_N
 
 # --- bench -----------------------------------------------------------------
 
-bench: $(if $(HAVE_CC),c-library) $(if $(HAVE_PYTHON),venv-adapters) $(if $(HAVE_NODE),npm)
+bench: $(if $(HAVE_CC),c-library) $(if $(HAVE_PYTHON),venv-adapters) $(if $(HAVE_NODE),npm) $(if $(HAVE_GO),go-module)
 	mkdir -p $(T)/bench
 	$(if $(HAVE_CC),for p in leave hang; do cc -O2 -o $(T)/bench/$$p bench/scripts/$$p.c -I$(STAGE)/include -L$(STAGE)/lib -lgraceshut -Wl$(comma)-rpath$(comma)$(CURDIR)/$(STAGE)/lib; done)
 	cargo build --profile peers --locked -p graceshut-bench
 	cargo build --release --locked -p graceshut-c --lib --features tls --target-dir $(T)/tls
 	$(if $(HAVE_NODE),cp bench/scripts/*.mjs $(NODEDIR)/)
+	$(if $(HAVE_GO),cp bench/scripts/bench.go $(GODIR)/ && cd $(GODIR) && GOMODCACHE="$(CURDIR)/$(GODIR)/cache" $(GO_PACKAGED) go build -o bench bench.go)
 	$(T)/peers/graceshut-bench --out $(T)/bench/results.json --library $(STAGE)/lib/libgraceshut.so \
 		--library-tls $(T)/tls/release/libgraceshut_c.so \
 		$(if $(HAVE_CC),--c-folder $(T)/bench) \
 		$(if $(HAVE_PYTHON),--python $(PY) --python-adapters $(APY) --wheel $(T)/wheels/graceshut-*.whl) \
-		$(if $(HAVE_NODE),--node node --node-folder $(NODEDIR) --tarball $(T)/npm/graceshut-[0-9]*.tgz --tarball-addon $(T)/npm/graceshut-linux-x64-gnu-*.tgz)
+		$(if $(HAVE_NODE),--node node --node-folder $(NODEDIR) --tarball $(T)/npm/graceshut-[0-9]*.tgz --tarball-addon $(T)/npm/graceshut-linux-x64-gnu-*.tgz) \
+		$(if $(HAVE_GO),--go $(GODIR)/bench)
 
 # --- the rest --------------------------------------------------------------
 

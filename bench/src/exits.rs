@@ -33,7 +33,8 @@ fn leaving(tools: &Tools, language: &str, mode: &str) -> Result<f64> {
     Ok((wall_us() - last) / 1000.0)
 }
 
-fn leaving_row(tools: &Tools, language: &str) -> Row {
+/// A language's row.
+pub fn leaving_row(tools: &Tools, language: &str) -> Row {
     let what = format!("last hook's end to process gone, {language}");
     let measure = || -> Result<(Vec<f64>, Vec<f64>)> {
         let (mut ours, mut bare) = (Vec::new(), Vec::new());

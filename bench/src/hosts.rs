@@ -21,6 +21,7 @@ pub fn script(tools: &Tools, language: &str, name: &str) -> Option<Command> {
     let mut command = Command::new(tools.get(language)?);
     match language {
         "python" => command.arg(format!("bench/scripts/{name}.py")),
+        "go" => command.arg(name),
         _ => command.arg(format!("{}/{name}.mjs", tools.get("node-folder")?)),
     };
     Some(command)
@@ -95,7 +96,10 @@ fn own_handler(tools: &Tools, language: &str) -> Result<f64> {
     Ok(at - sent)
 }
 
-fn rows_of(tools: &Tools, language: &str, how: &str) -> Vec<Row> {
+/// A language's rows.
+pub fn rows_of(tools: &Tools, language: &str, how: &str) -> Vec<Row> {
+    // SAFETY: blocks USR1 in the only thread there is, so that it waits for `wait_usr1`; children get it unblocked by theirs.
+    unsafe { libc::sigprocmask(libc::SIG_BLOCK, &usr1(), std::ptr::null_mut()) };
     let what = format!("kill() to the engine's thread, {language}, {how}");
     let measure = || -> Result<(Vec<f64>, Vec<f64>, Vec<f64>)> {
         let own = (0..3).map(|_| own_handler(tools, language)).collect::<Result<Vec<_>>>()?;
@@ -106,7 +110,11 @@ fn rows_of(tools: &Tools, language: &str, how: &str) -> Vec<Row> {
     };
     match measure() {
         Ok((engine, hook, own)) => {
-            let peer = if language == "python" { "signal.signal handler" } else { "process.on listener" };
+            let peer = match language {
+                "python" => "signal.signal handler",
+                "go" => "signal.Notify channel",
+                _ => "process.on listener",
+            };
             let hook_row = format!("kill() to a native hook, {language}, {how}");
             vec![
                 row(&what, "us", engine, (peer, own.clone()), Limit::Value(200.0)),
@@ -119,8 +127,6 @@ fn rows_of(tools: &Tools, language: &str, how: &str) -> Vec<Row> {
 
 /// Python and Node.
 pub fn rows(tools: &Tools) -> Vec<Row> {
-    // SAFETY: blocks USR1 in the only thread there is, so that it waits for `wait_usr1`; children get it unblocked by theirs.
-    unsafe { libc::sigprocmask(libc::SIG_BLOCK, &usr1(), std::ptr::null_mut()) };
     let mut rows = rows_of(tools, "python", "GIL held 2 s");
     rows.extend(rows_of(tools, "node", "loop blocked 2 s"));
     rows

@@ -1,12 +1,13 @@
 //! `make bench`: graceshut beside its peers, in the same run, as ratios of medians.
 //!
-//!     graceshut-bench --out FILE [--python BIN] [--python-adapters BIN] [--node BIN --node-folder DIR] [--library FILE]
-//!         [--wheel FILE] [--tarball FILE --tarball-addon FILE] [--only WORD]
+//!     graceshut-bench --out FILE [--python BIN] [--python-adapters BIN] [--node BIN --node-folder DIR] [--go BIN]
+//!         [--library FILE] [--wheel FILE] [--tarball FILE --tarball-addon FILE] [--only WORD]
 //!
 //! A row whose language was not given says so. Speed is only judged here, never in a test.
 
 mod child;
 mod exits;
+mod go;
 mod hosts;
 mod inflight;
 mod process;
@@ -69,7 +70,7 @@ fn main() -> ExitCode {
 
 type Measure = fn(&Tools) -> Vec<stats::Row>;
 
-const MEASURES: [(&str, Measure); 8] = [
+const MEASURES: &[(&str, Measure)] = &[
     ("signal to thread", signals::rows),
     ("signals while the host is stuck", hosts::rows),
     ("work in flight", inflight::rows),
@@ -77,5 +78,6 @@ const MEASURES: [(&str, Measure); 8] = [
     ("many hooks", signals::many_hooks),
     ("exits and the watchdog", exits::rows),
     ("servers", servers::rows),
+    ("Go", go::rows),
     ("sizes", sizes::rows),
 ];
