@@ -35,8 +35,7 @@ const (
 //   - Request contexts are not cancelled by a signal.
 //
 // It registers a hook in drain, named "server" or as Name says, sets serving, and wraps srv.Handler (as Handler) and
-// srv.ConnState. Call it once for a server; srv.TLSConfig is not looked at: give it a tls.NewListener over ln's connections by
-// ServeTLS.
+// srv.ConnState. Call it once for a server. For TLS use ServeTLS: over a tls.NewListener requests would have no r.TLS.
 func (rt *Runtime) Serve(srv *http.Server, ln net.Listener, options ...HookOption) error {
 	return rt.serve(srv, ln, srv.Serve, options)
 }
