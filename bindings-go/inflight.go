@@ -32,8 +32,8 @@ type Group struct {
 
 // Guard is one unit of work. Leave ends it, in any goroutine.
 type Guard struct {
-	group  *Group
-	stripe *uint32
+	group *Group
+	left  *uint32
 }
 
 var groups sync.Map // name -> *Group
@@ -85,36 +85,37 @@ func (g *Group) stripe() *uint32 {
 
 // Enter counts a unit in. False once work is refused (from drain on): then nothing is to be ended.
 func (g *Group) Enter() (Guard, bool) {
-	stripe := g.stripe()
-	atomic.AddUint32(stripe, 1)
+	entered := g.stripe()
+	atomic.AddUint32(entered, 1)
+	guard := Guard{g, (*uint32)(unsafe.Add(unsafe.Pointer(entered), leftOffset))}
 	if atomic.LoadUint32(g.word) != draining {
-		return Guard{g, stripe}, true
+		return guard, true
 	}
-	g.leave(stripe)
+	guard.Leave()
 	return Guard{}, false
 }
 
 // Part counts a part of already accepted work in (a sub-request, a queued task); never refuses.
 func (g *Group) Part() Guard {
-	stripe := g.stripe()
-	atomic.AddUint32(stripe, 1)
-	return Guard{g, stripe}
-}
-
-func (g *Group) leave(stripe *uint32) {
-	atomic.AddUint32((*uint32)(unsafe.Add(unsafe.Pointer(stripe), leftOffset)), 1)
-	if atomic.LoadUint32(g.word) == draining {
-		C.graceshut_inflight_wake()
-	}
+	entered := g.stripe()
+	atomic.AddUint32(entered, 1)
+	return Guard{g, (*uint32)(unsafe.Add(unsafe.Pointer(entered), leftOffset))}
 }
 
 // Leave ends the unit. A second Leave of the same variable, and one of the zero Guard, does nothing; copies are not told apart.
+// Small enough to be inlined, as long as what it calls is not.
 func (g *Guard) Leave() {
 	if group := g.group; group != nil {
 		g.group = nil
-		group.leave(g.stripe)
+		atomic.AddUint32(g.left, 1)
+		if atomic.LoadUint32(group.word) == draining {
+			wake()
+		}
 	}
 }
+
+//go:noinline
+func wake() { C.graceshut_inflight_wake() }
 
 // Enter counts a part of this unit in; never refuses.
 func (g *Guard) Enter() Guard {
