@@ -251,6 +251,11 @@ typedef struct {
     uint8_t tells_of_changes;
     /** 1: the process leaves by `exit` above, not by returning from `graceshut_wait`. */
     uint8_t leaves_by_exit;
+    /**
+     * 1: `exit` and the return from main are no triggers and wait for nobody, because the host can run nothing any more by
+     * then (the JVM): it says `graceshut_host_end` before; one that did not leaves at once with its own status. (spec 2.6)
+     */
+    uint8_t tells_of_end;
 } graceshut_host;
 
 /**
@@ -533,6 +538,17 @@ int graceshut_host_end(const graceshut_t *gs,
 int graceshut_host_closed(const graceshut_t *gs);
 
 /**
+ * For bindings: a sentence for the report's `warnings`, something about this run that its reader should know. Kept once, at
+ * most 64 of them. Any thread; never blocks. (spec 11.1)
+ *
+ * Errors: CLOSED, NOT_UTF8, BAD_VALUE (empty), NULL.
+ *
+ * Pointers: As `graceshut_uninstall`; `message` is NUL-terminated.
+ */
+int graceshut_warn(const graceshut_t *gs,
+                   const char *message);
+
+/**
  * For bindings: somebody set another handler for `signo`; puts graceshut's on top again, with `chain` a `GRACESHUT_CHAIN_*`.
  * Any thread; never blocks. (spec 3.5)
  *
@@ -755,6 +771,17 @@ graceshut_ctx *graceshut_completion_context(graceshut_completion *completion);
 int graceshut_completion_finish(graceshut_completion *completion,
                                 int code,
                                 const char *message);
+
+/**
+ * Ends the hook as an exit call inside it with `status` does, and frees the completion: `ok` for 0, else failed; the status is
+ * proposed, the plan goes on. For hosts whose exit call the library cannot see. Any thread; never blocks. (spec 8.6)
+ *
+ * Errors: NULL.
+ *
+ * Pointers: `completion` is null or valid, and is not used afterwards.
+ */
+int graceshut_completion_exit(graceshut_completion *completion,
+                              int status);
 
 /**
  * The page of the group `group` (null or "": the default one), made when first asked for. Works before

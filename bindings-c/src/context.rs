@@ -323,3 +323,23 @@ pub unsafe extern "C" fn graceshut_completion_finish(
         Ok(())
     })
 }
+
+/// Ends the hook as an exit call inside it with `status` does, and frees the completion: `ok` for 0, else failed; the status is
+/// proposed, the plan goes on. For hosts whose exit call the library cannot see. Any thread; never blocks. (spec 8.6)
+///
+/// Errors: NULL.
+///
+/// # Safety
+/// `completion` is null or valid, and is not used afterwards.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn graceshut_completion_exit(completion: *mut graceshut_completion, status: c_int) -> c_int {
+    guard(|| {
+        if completion.is_null() {
+            return Err(null("completion"));
+        }
+        // SAFETY: made by `graceshut_completion::give`, by the caller's promise.
+        let done = unsafe { Box::from_raw(completion) };
+        done.completion.finish(Err(HookError::Exit(status)));
+        Ok(())
+    })
+}

@@ -38,6 +38,9 @@ pub struct graceshut_host {
     pub tells_of_changes: u8,
     /// 1: the process leaves by `exit` above, not by returning from `graceshut_wait`.
     pub leaves_by_exit: u8,
+    /// 1: `exit` and the return from main are no triggers and wait for nobody, because the host can run nothing any more by
+    /// then (the JVM): it says `graceshut_host_end` before; one that did not leaves at once with its own status. (spec 2.6)
+    pub tells_of_end: u8,
 }
 
 pub(crate) struct ForeignHost {
@@ -48,6 +51,7 @@ pub(crate) struct ForeignHost {
     user_data: *mut c_void,
     tells: bool,
     by_exit: bool,
+    tells_of_end: bool,
 }
 
 // SAFETY: the header says that `user_data` is used from graceshut's threads and lives as long as the process.
@@ -77,6 +81,7 @@ impl ForeignHost {
             user_data: host.user_data,
             tells: host.tells_of_changes != 0,
             by_exit: host.leaves_by_exit != 0,
+            tells_of_end: host.tells_of_end != 0,
         })
     }
 }
@@ -100,6 +105,10 @@ impl Host for ForeignHost {
 
     fn leaves_by_wait(&self) -> bool {
         !self.by_exit
+    }
+
+    fn exit_is_trigger(&self) -> bool {
+        !self.tells_of_end
     }
 
     fn chain(&self, signo: i32) -> Chain {

@@ -387,6 +387,23 @@ pub unsafe extern "C" fn graceshut_host_closed(gs: *const graceshut_t) -> c_int 
     })
 }
 
+/// For bindings: a sentence for the report's `warnings`, something about this run that its reader should know. Kept once, at
+/// most 64 of them. Any thread; never blocks. (spec 11.1)
+///
+/// Errors: CLOSED, NOT_UTF8, BAD_VALUE (empty), NULL.
+///
+/// # Safety
+/// As `graceshut_uninstall`; `message` is NUL-terminated.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn graceshut_warn(gs: *const graceshut_t, message: *const c_char) -> c_int {
+    guard(|| {
+        // SAFETY: forwarded from the caller.
+        let gs = unsafe { handle(gs) }?;
+        // SAFETY: forwarded from the caller.
+        gs.warn(unsafe { required(message, "message") }?)
+    })
+}
+
 /// For bindings: somebody set another handler for `signo`; puts graceshut's on top again, with `chain` a `GRACESHUT_CHAIN_*`.
 /// Any thread; never blocks. (spec 3.5)
 ///

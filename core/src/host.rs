@@ -31,6 +31,13 @@ pub trait Host: Send + Sync {
         Chain::Never
     }
 
+    /// True when libc's `exit` and the return from main are triggers and wait for the phases. False for a host that can run
+    /// nothing any more by then (the JVM, whose threads stand at a safepoint): its binding says `host_end` before, and an
+    /// exit without it is the host's way of leaving at once, with its own status.
+    fn exit_is_trigger(&self) -> bool {
+        true
+    }
+
     /// True when nothing tells the core that somebody replaced a handler, so that it has to look (spec 3.5).
     fn must_poll(&self) -> bool {
         true

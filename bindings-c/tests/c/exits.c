@@ -33,6 +33,56 @@ static int segv(void) { with_hook("{}"); raise(SIGSEGV); return 0; }
 static int degraded_exit0(void) { hook(with_hook("{}"), "close", "bad", fails); exit(0); }
 static int degraded_exit4(void) { hook(with_hook("{}"), "close", "bad", fails); exit(4); }
 
+/* A host that tells of its end itself (the JVM): exit is no trigger. */
+static graceshut_t *as_teller(void)
+{
+    graceshut_options o = GRACESHUT_OPTIONS_INIT;
+    graceshut_host host;
+    graceshut_t *gs;
+    memset(&host, 0, sizeof host);
+    host.size = sizeof host;
+    host.language = "teller";
+    host.tells_of_end = 1;
+    o.host = &host;
+    gs = install(&o);
+    hook(gs, "flush", "b", named);
+    return gs;
+}
+static int teller_exit5(void) { as_teller(); exit(5); }
+static int teller_return0(void) { as_teller(); return 0; }
+static int teller_told(void)
+{
+    graceshut_t *gs = as_teller();
+    OK(graceshut_warn(gs, "something the reader should know"));
+    OK(graceshut_warn(gs, "something the reader should know"));
+    FAILS(graceshut_warn(gs, ""), GRACESHUT_E_BAD_VALUE);
+    hook(gs, "close", "bad", fails);
+    OK(graceshut_host_end(gs, NULL, 0));
+    OK(graceshut_wait(gs, GRACESHUT_FOREVER, NULL));
+    return 0;
+}
+
+/* A hook whose host exits inside it, told from another thread. */
+static void *told_of_exit(void *completion)
+{
+    FAILS(graceshut_completion_exit(NULL, 0), GRACESHUT_E_NULL);
+    OK(graceshut_completion_exit(completion, atoi(getenv("STATUS"))));
+    return NULL;
+}
+static void exits_elsewhere(graceshut_completion *completion, void *data)
+{
+    pthread_t t;
+    (void)data;
+    pthread_create(&t, NULL, told_of_exit, completion);
+}
+static int completion_exit(void)
+{
+    graceshut_t *gs = with_hook("{}");
+    OK(graceshut_hook_start(gs, "drain", "exits", exits_elsewhere, NULL, NULL, NULL, NULL));
+    say("ready");
+    idle();
+}
+
 static void *exits9(void *data) { (void)data; exit(9); }
 static int exit_in_thread(void)
 {
@@ -256,6 +306,8 @@ int main(int argc, char **argv)
         {"return0", return0}, {"return5", return5}, {"exit0", exit0}, {"exit3", exit3}, {"aborts", aborts},
         {"under_exit", under_exit}, {"quick", quick}, {"segv", segv}, {"degraded_exit0", degraded_exit0},
         {"degraded_exit4", degraded_exit4}, {"exit_in_thread", exit_in_thread}, {"loop", loop},
+        {"teller_exit5", teller_exit5}, {"teller_return0", teller_return0}, {"teller_told", teller_told},
+        {"completion_exit", completion_exit},
         {"loop_reraise", loop_reraise}, {"loop_codes", loop_codes}, {"loop_stdio", loop_stdio},
         {"loop_degraded", loop_degraded}, {"waits", waits}, {"waits_own", waits_own}, {"waits_degraded", waits_degraded},
         {"wait_limit", wait_limit}, {"stops", stops}, {"exit_in_hook_loop", exit_in_hook_loop},

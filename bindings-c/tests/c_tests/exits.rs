@@ -46,6 +46,19 @@ pub fn tests() -> Vec<Test> {
         itself("quick", false, Code(7)),
         itself("segv", false, Signal(SIGSEGV)),
         itself("manual_return", false, Code(22)),
+        itself("teller_exit5", false, Code(5)),
+        itself("teller_return0", false, Code(0)),
+        itself("teller_told", true, Code(1)),
+        Test::new("a_binding_warns_once", |k| {
+            let e = start(k, "exits", "teller_told").end();
+            assert!(!e.reported() || e.report["warnings"] == serde_json::json!(["something the reader should know"]), "{e:#?}");
+        }),
+        Test::new("exit_told_by_the_completion", |k| {
+            let e = start_with(k, "exits", &["completion_exit"], &[("STATUS", "7")]).ready().kill(SIGTERM).end();
+            e.left(Code(7)).outcome("degraded").hook_was("exits", "failed").said(&[RAN]);
+            let e = start_with(k, "exits", &["completion_exit"], &[("STATUS", "0")]).ready().kill(SIGTERM).end();
+            e.left(Code(0)).outcome("clean").hook_was("exits", "ok").said(&[RAN]);
+        }),
         signalled("loop", SIGTERM, "clean", Code(0)).everywhere(),
         signalled("loop", SIGINT, "clean", Signal(SIGINT)),
         signalled("loop", SIGHUP, "clean", Code(0)),

@@ -306,6 +306,12 @@ impl Engine {
         self.hooks.iter().filter(|h| h.still_running).map(|h| h.spec.name.clone()).collect()
     }
 
+    /// True when an exit call inside a hook proposed a status.
+    #[must_use]
+    pub fn was_proposed_a_code(&self) -> bool {
+        self.proposed_code.is_some()
+    }
+
     /// True when an abandoned hook of the native lane still runs (spec 6.5: no static destructors then).
     #[must_use]
     pub fn native_still_running(&self) -> bool {

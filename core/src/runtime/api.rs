@@ -22,6 +22,8 @@ use crate::signal::{self, Chain, Disarmed};
 const LEAST_GRACE: Duration = Duration::from_millis(200);
 /// How long a host that ends waits for the engine to look at a signal that came before.
 const SIGNAL_LIMIT: Duration = Duration::from_millis(20);
+/// Warnings a binding may add to the report.
+const MOST_WARNINGS: usize = 64;
 const MOST_GRACE: Duration = Duration::from_secs(366 * 86_400);
 
 /// A handle to the one runtime of this process. Cheap to clone; any thread.
@@ -333,6 +335,22 @@ impl Runtime {
     pub fn on_event(&self, f: impl Fn(&EventView) + Send + Sync + 'static) -> Result<(), Error> {
         self.shared.check_open()?;
         self.shared.subscribe(Box::new(f))
+    }
+
+    /// For bindings: a sentence for the report's `warnings`. The same one is kept once, and at most 64 are.
+    ///
+    /// # Errors
+    /// `Closed`, `BadValue` for an empty one.
+    pub fn warn(&self, message: &str) -> Result<(), Error> {
+        self.shared.check_open()?;
+        if message.is_empty() {
+            return Err(Error::new(ErrorKind::BadValue, "a warning without words"));
+        }
+        let warnings = &mut self.shared.lock().warnings;
+        if warnings.len() < MOST_WARNINGS && !warnings.iter().any(|w| w == message) {
+            warnings.push(message.to_owned());
+        }
+        Ok(())
     }
 
     /// For bindings whose shim is told that somebody set another handler: puts ours on top again, chaining to what is there.

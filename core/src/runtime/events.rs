@@ -175,7 +175,8 @@ impl Events {
         let by = replaced.by.as_deref().unwrap_or("somebody");
         let outcome = if replaced.repaired { "repaired" } else { "replaced" };
         let message = Some(format!("the handler of {name} was replaced by {by}"));
-        self.say(EventView { outcome: Some(outcome.to_owned()), message, ..self.moment("handler") });
+        let value = u64::try_from(replaced.signo).ok();
+        self.say(EventView { outcome: Some(outcome.to_owned()), message, value, ..self.moment("handler") });
     }
 
     pub(super) fn say_reload(&self, what: &str, error: Option<&str>) {

@@ -154,6 +154,9 @@ fn meet_exit(status: i32) {
     // For whoever calls `exit` while this thread is in it.
     put_in_front();
     let over = shared.door.is_finished();
+    if !shared.host.exit_is_trigger() {
+        return pass_by(&shared, status, over);
+    }
     match inside() {
         Some(context) => end_hook_by_exit(&shared, context, status),
         None => shared.trigger(reason_of(&shared, status), None, Some(status)),
@@ -167,6 +170,17 @@ fn meet_exit(status: i32) {
     let _ = shared.door.wait(At::NEVER, false, || shared.closed.load(SeqCst));
     PASSED.store(true, SeqCst);
     skip_destructors(&shared);
+}
+
+/// The host has told of its end before, or leaves at once: nothing to wait for.
+fn pass_by(shared: &Shared, status: i32, over: bool) {
+    if own_exit() {
+        HOST_STATUS.store(status, SeqCst);
+        // The status of an exit call inside a hook arrives here last; the plan has taken it into account.
+        CHOSEN_AFTER.store(over && !shared.with_engine(|e| e.was_proposed_a_code()), SeqCst);
+        PASSED.store(true, SeqCst);
+        skip_destructors(shared);
+    }
 }
 
 /// Destructors would pull the ground from under a hook that still runs (spec 6.5).
