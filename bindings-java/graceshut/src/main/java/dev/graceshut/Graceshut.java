@@ -1,0 +1,454 @@
+package dev.graceshut;
+
+import com.sun.jna.Memory;
+import com.sun.jna.Pointer;
+import dev.graceshut.internal.Json;
+import dev.graceshut.internal.Lib;
+import java.time.Duration;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.concurrent.Callable;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.CopyOnWriteArrayList;
+import java.util.function.Consumer;
+
+/**
+ * The one runtime of this process: SIGTERM, SIGINT and SIGHUP start a plan of phases that runs inside one deadline.
+ *
+ * <pre>{@code
+ * try (var gs = Graceshut.install(Options.builder().grace(Duration.ofSeconds(25)).build())) {
+ *     gs.hook(Phase.DRAIN, "server", ctx -> server.stop());
+ *     gs.hook(Phase.CLOSE, "pool", ctx -> pool.close(), HookOptions.timeout(Duration.ofSeconds(3)));
+ *     gs.await();
+ * }
+ * }</pre>
+ *
+ * <p>Any thread, unless a method says otherwise. Nothing blocks but what says so. Errors are {@link GraceshutException}.
+ */
+public final class Graceshut implements AutoCloseable {
+    /** Where the process is in its life. */
+    public enum State {
+        /** Uninstalled. */
+        IDLE,
+        /** Waiting for a trigger. */
+        ARMED,
+        /** Phases are running. */
+        STOPPING,
+        /** Every phase is over. */
+        STOPPED
+    }
+
+    private static final Lib.EventFn EVENT = Lib.attached(Graceshut::event, "graceshut-events");
+    private static final Lib.ReloadFn RELOAD = Lib.attached(Graceshut::reload, "graceshut-reload");
+    private static final Map<Long, Callable<?>> RELOADS = new ConcurrentHashMap<>();
+    /** Strings and functions the library may use as long as the process lives. */
+    private static Memory host;
+
+    private static volatile Graceshut current;
+
+    private final Pointer gs;
+    private final InFlight work = new InFlight(null);
+    private final Map<String, InFlight> groups = new ConcurrentHashMap<>();
+    private final CompletableFuture<Void> stopping = new CompletableFuture<>();
+    private final CompletableFuture<Void> draining = new CompletableFuture<>();
+    private final List<Consumer<Event>> listeners = new CopyOnWriteArrayList<>();
+    private final boolean logEvents;
+    private final boolean manual;
+    private final JvmExit exit;
+
+    private Graceshut(Pointer gs, boolean logEvents) {
+        this.gs = gs;
+        this.logEvents = logEvents;
+        this.manual = Json.readObject(config()).get("exit") instanceof Map<?, ?> m && "manual".equals(m.get("value"));
+        this.exit = new JvmExit(this, manual);
+    }
+
+    /** As {@link #install(Options)}, with nothing said. */
+    public static Graceshut install() {
+        return install(Options.defaults());
+    }
+
+    /**
+     * Installs signal handlers and threads; armed when it returns. A second call answers the same runtime if its options agree.
+     * Blocks for the making of a few threads.
+     *
+     * @throws GraceshutException bad_config, bad_time, bad_value, bad_plan, plan_does_not_fit, disagree, unsupported, os: nothing
+     *     is installed then
+     * @throws UnsatisfiedLinkError when the native library cannot be loaded; the message names the next step
+     */
+    public static synchronized Graceshut install(Options options) {
+        if (options == null) {
+            throw new GraceshutException(ErrorKind.NULL, "options is null");
+        }
+        Pointer handle = nativeInstall(options);
+        Graceshut known = current;
+        if (known != null && known.state() != State.IDLE) {
+            return known;
+        }
+        Graceshut made = new Graceshut(handle, options.logEvents);
+        current = made;
+        GraceshutException.check(Lib.graceshut_on_event(handle, EVENT, null, null));
+        made.exit.start();
+        return made;
+    }
+
+    /** What is installed in this process. */
+    public static Optional<Graceshut> current() {
+        return Optional.ofNullable(current).filter(gs -> gs.state() != State.IDLE);
+    }
+
+    /** The library's version. */
+    public static String version() {
+        return Lib.graceshut_version().getString(0, "UTF-8");
+    }
+
+    /** graceshut_options and graceshut_host, member by member; the library checks both sizes. */
+    private static Pointer nativeInstall(Options options) {
+        if (host == null) {
+            Memory language = text("java");
+            Memory version = text(System.getProperty("java.version", ""));
+            Memory h = new Memory(56 + language.size() + version.size());
+            h.clear();
+            h.setLong(0, 56);
+            h.write(56, language.getByteArray(0, (int) language.size()), 0, (int) language.size());
+            h.write(56 + language.size(), version.getByteArray(0, (int) version.size()), 0, (int) version.size());
+            h.setPointer(8, h.share(56));
+            h.setPointer(16, h.share(56 + language.size()));
+            h.setByte(50, (byte) 1); // tells_of_end
+            host = h;
+        }
+        try (Memory o = new Memory(56); Memory json = text(Json.write(options.values)); Memory out = new Memory(8)) {
+            o.clear();
+            o.setLong(0, 56);
+            o.setPointer(40, json);
+            o.setPointer(48, host);
+            GraceshutException.check(Lib.graceshut_install(o, out));
+            return out.getPointer(0);
+        }
+    }
+
+    private static Memory text(String s) {
+        byte[] bytes = s.getBytes(java.nio.charset.StandardCharsets.UTF_8);
+        Memory m = new Memory(bytes.length + 1L);
+        m.write(0, bytes, 0, bytes.length);
+        m.setByte(bytes.length, (byte) 0);
+        return m;
+    }
+
+    Pointer handle() {
+        return gs;
+    }
+
+    // ---- hooks ----
+
+    /** As {@link #hook(String, String, Hook, HookOptions)}, with nothing said. */
+    public HookHandle hook(String phase, String name, Hook hook) {
+        return hook(phase, name, hook, HookOptions.none());
+    }
+
+    /**
+     * Registers a hook, also inside a hook and during the shutdown, then into the running or a later phase.
+     *
+     * @throws GraceshutException unknown_phase, too_late, cycle, bad_time, bad_value, null, closed
+     */
+    public HookHandle hook(String phase, String name, Hook hook, HookOptions options) {
+        return register(phase, name, required(hook, "hook"), null, options);
+    }
+
+    /** As {@link #hookAsync(String, String, AsyncHook, HookOptions)}, with nothing said. */
+    public HookHandle hookAsync(String phase, String name, AsyncHook hook) {
+        return hookAsync(phase, name, hook, HookOptions.none());
+    }
+
+    /** Registers a hook that ends with the stage it returns. Otherwise as {@link #hook(String, String, Hook, HookOptions)}. */
+    public HookHandle hookAsync(String phase, String name, AsyncHook hook, HookOptions options) {
+        return register(phase, name, null, required(hook, "hook"), options);
+    }
+
+    private HookHandle register(String phase, String name, Hook hook, AsyncHook async, HookOptions options) {
+        GraceshutException.text(phase, "phase");
+        GraceshutException.text(name, "name");
+        required(options, "options");
+        Registration r = Registration.add(phase, name, hook, async);
+        try (NativeHookOptions o = new NativeHookOptions(options); Memory id = new Memory(4)) {
+            GraceshutException.check(Lib.graceshut_hook_start(gs, phase, name, Registration.START, Lib.id(r.id()), null, o.at(), id));
+            return new HookHandle(this, id.getInt(0), r.id());
+        } catch (RuntimeException e) {
+            Registration.forget(r.id());
+            throw e;
+        }
+    }
+
+    /**
+     * Registers a hook that needs no code, as {@code [[hook]]} in graceshut.toml: an object with "phase", optionally "name",
+     * "timeout", "after", "optional", and one of "exec", "http", "delay", "inflight", "signal". It runs in its phase even while
+     * the JVM is stuck.
+     *
+     * @throws GraceshutException bad_config, unsupported, and those of {@link #hook(String, String, Hook, HookOptions)}
+     */
+    public HookHandle declare(String json) {
+        try (Memory id = new Memory(4)) {
+            GraceshutException.check(Lib.graceshut_hook_json(gs, GraceshutException.text(json, "json"), id));
+            return new HookHandle(this, id.getInt(0), 0);
+        }
+    }
+
+    HookHandle.Removal remove(int id, long registration) {
+        try (Memory out = new Memory(4)) {
+            GraceshutException.check(Lib.graceshut_remove(gs, id, out));
+            HookHandle.Removal removal = HookHandle.Removal.values()[out.getInt(0)];
+            if (removal == HookHandle.Removal.REMOVED) {
+                Registration.forget(registration);
+            }
+            return removal;
+        }
+    }
+
+    /**
+     * Registers a reload hook: with one, SIGHUP reloads instead of stopping. One reload at a time, in order of registration, on
+     * a daemon thread; may block; what it throws is the reload's failure.
+     */
+    public void onReload(String name, Callable<?> reload) {
+        GraceshutException.text(name, "name");
+        long id = RELOADS.size() + 1L;
+        synchronized (RELOADS) {
+            while (RELOADS.putIfAbsent(id, required(reload, "reload")) != null) {
+                id++;
+            }
+        }
+        int code = Lib.graceshut_on_reload(gs, name, RELOAD, Lib.id(id), null);
+        if (code != Lib.OK) {
+            RELOADS.remove(id);
+        }
+        GraceshutException.check(code);
+    }
+
+    private static int reload(Pointer id) {
+        try {
+            RELOADS.get(Pointer.nativeValue(id)).call();
+            return Lib.OK;
+        } catch (Throwable t) {
+            EventLog.unexpected("a reload hook", t);
+            return Lib.FAILED;
+        }
+    }
+
+    // ---- the shutdown ----
+
+    /** As {@link #stop(String, Duration)}, with the grace of the configuration. */
+    public void stop(String reason) {
+        stop(reason, 0);
+    }
+
+    /**
+     * Starts the shutdown, or shortens the one under way; also inside a hook. {@code reason} goes to report and hooks.
+     *
+     * @param grace from now, 200 ms to 366 days
+     * @throws GraceshutException bad_time, closed
+     */
+    public void stop(String reason, Duration grace) {
+        stop(reason, Micros.positive(grace, "grace"));
+    }
+
+    private void stop(String reason, long us) {
+        GraceshutException.check(Lib.graceshut_stop(gs, reason == null ? null : GraceshutException.text(reason, "reason"), us));
+    }
+
+    /** Ends an install that began with {@link Options.Builder#hold(boolean)}: what came meanwhile takes effect. */
+    public void ready() {
+        GraceshutException.check(Lib.graceshut_ready(gs));
+    }
+
+    /** Says whether this process accepts connections, should that change after the install. */
+    public void setServing(boolean serving) {
+        GraceshutException.check(Lib.graceshut_set_serving(gs, serving ? 1 : 0));
+    }
+
+    /**
+     * Blocks until every phase is over and the report is written; answers the decided exit status. Whoever waits here is the one
+     * who leaves: return from main, or call System.exit; a thread that has not ended after 1 s is not waited for.
+     *
+     * @throws GraceshutException wrong_thread inside a hook, closed
+     * @throws InterruptedException when this thread is interrupted
+     */
+    public int await() throws InterruptedException {
+        return exit.await(null);
+    }
+
+    /**
+     * As {@link #await()}, at most this long.
+     *
+     * @throws GraceshutException timeout, when the limit passed first
+     */
+    public int await(Duration limit) throws InterruptedException {
+        return exit.await(required(limit, "limit"));
+    }
+
+    /** Where the process is in its life. */
+    public State state() {
+        return State.values()[Lib.graceshut_state(gs)];
+    }
+
+    /** The phase that runs; empty when none does. */
+    public Optional<String> phase() {
+        return Optional.ofNullable(Lib.take(Lib.graceshut_phase(gs)));
+    }
+
+    /** The report as JSON; empty before every phase is over. */
+    public Optional<String> report() {
+        return Optional.ofNullable(Lib.take(Lib.graceshut_report_json(gs)));
+    }
+
+    /** The schedule as a table for people, best and worst case. */
+    public String plan() {
+        return Lib.take(Lib.graceshut_plan_text(gs));
+    }
+
+    /** The effective configuration as JSON, each value with its origin. */
+    public String config() {
+        return Lib.take(Lib.graceshut_config_json(gs));
+    }
+
+    /** The state in one line for people. */
+    public String status() {
+        return Lib.take(Lib.graceshut_status(gs));
+    }
+
+    // ---- work in flight ----
+
+    /** Work in flight without a group name. */
+    public InFlight inFlight() {
+        return work;
+    }
+
+    /** A named group, made when first asked for. @throws GraceshutException bad_value for more than 64 */
+    public InFlight inFlight(String group) {
+        return groups.computeIfAbsent(GraceshutException.text(group, "group"), InFlight::new);
+    }
+
+    /** As {@link InFlight#tryEnter()}. */
+    public boolean tryEnter() {
+        return work.tryEnter();
+    }
+
+    /** As {@link InFlight#leave()}. */
+    public void leave() {
+        work.leave();
+    }
+
+    /** As {@link InFlight#enter()}. */
+    public Guard enter() {
+        return work.enter();
+    }
+
+    /** As {@link InFlight#track()}. */
+    public Guard track() {
+        return work.track();
+    }
+
+    /** True from the trigger on: readiness turns red, work is served on. */
+    public boolean isStopping() {
+        return work.isStopping();
+    }
+
+    /** True from the start of {@code drain} on: new work is refused. */
+    public boolean isDraining() {
+        return work.isDraining();
+    }
+
+    /** Completes with the trigger, on the thread of the events. */
+    public CompletableFuture<Void> stopping() {
+        return stopping.copy();
+    }
+
+    /** Completes with the start of {@code drain}, on the thread of the events. */
+    public CompletableFuture<Void> draining() {
+        return draining.copy();
+    }
+
+    void completeAll() {
+        stopping.complete(null);
+        draining.complete(null);
+    }
+
+    // ---- events ----
+
+    /** Calls {@code listener} for every event from now on, one at a time, on a thread of its own; it may block. */
+    public void onEvent(Consumer<Event> listener) {
+        listeners.add(required(listener, "listener"));
+    }
+
+    private static void event(Pointer json, Pointer id) {
+        try {
+            Graceshut gs = current;
+            if (gs != null) {
+                gs.tell(Event.of(json.getString(0, "UTF-8")));
+            }
+        } catch (Throwable t) {
+            EventLog.unexpected("an event", t);
+        }
+    }
+
+    private void tell(Event event) {
+        if (work.isStopping()) {
+            stopping.complete(null);
+        }
+        if (work.isDraining()) {
+            draining.complete(null);
+        }
+        if (event.event().equals("handler") && event.outcome().equals("repaired")) {
+            // sun.misc.Signal.handle came after us: what it replaced is no longer what would begin the JVM's own exit, so both act.
+            Lib.graceshut_rearm(gs, (int) event.value(), Lib.CHAIN_ALWAYS);
+        }
+        for (Consumer<Event> listener : listeners) {
+            try {
+                listener.accept(event);
+            } catch (Throwable t) {
+                EventLog.unexpected("an event listener", t);
+            }
+        }
+        if (logEvents) {
+            EventLog.say(event);
+        }
+    }
+
+    // ---- the end ----
+
+    /**
+     * Ends the install, if no shutdown is under way or (with {@link Options.Exit#MANUAL}) when it is over: previous handlers back,
+     * threads ended, everything here {@code closed}. Blocks for at most about 1 s.
+     *
+     * @throws GraceshutException closed; too_late while stopping; wrong_thread inside a hook
+     */
+    public void uninstall() {
+        if (HookRun.current() != null) {
+            throw new GraceshutException(ErrorKind.WRONG_THREAD, "uninstall inside a hook; call it after await");
+        }
+        GraceshutException.check(Lib.graceshut_uninstall(gs));
+        exit.stop();
+    }
+
+    /** {@link #uninstall()} where it is possible, else nothing: a shutdown goes on. A second call does nothing. */
+    @Override
+    public void close() {
+        State state = state();
+        if (state == State.ARMED || manual && state == State.STOPPED) {
+            try {
+                uninstall();
+            } catch (GraceshutException e) {
+                if (e.kind() != ErrorKind.TOO_LATE && e.kind() != ErrorKind.CLOSED) {
+                    throw e;
+                }
+            }
+        }
+    }
+
+    private static <T> T required(T value, String what) {
+        if (value == null) {
+            throw new GraceshutException(ErrorKind.NULL, what + " is null");
+        }
+        return value;
+    }
+}

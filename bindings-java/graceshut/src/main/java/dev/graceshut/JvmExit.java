@@ -1,0 +1,204 @@
+package dev.graceshut;
+
+import dev.graceshut.internal.Lib;
+import java.time.Duration;
+import java.util.Map;
+import java.util.Set;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.TimeUnit;
+
+/**
+ * Where the JVM's exit and the plan meet (spec 2.6, 6.5, 8.6; embedding E35 to E37).
+ *
+ * <ul>
+ *   <li>A daemon thread waits in the library, in native state, for the end of the plan and then calls System.exit: neither the
+ *       engine nor the watchdog ever attaches, and a JVM that cannot come to a safepoint delays nobody but itself.
+ *   <li>One shutdown hook joins the phases when the JVM began to exit by itself: main has returned and no thread that counts is
+ *       left, or somebody called System.exit. It never calls System.exit, which would wait for it.
+ *   <li>System.exit inside a hook: that hook has ended. Its thread cannot come back from there, so it is parked until the plan
+ *       is over, and the JVM goes on exiting then.
+ * </ul>
+ */
+final class JvmExit {
+    /** How long a thread that returned from await() may take to end, before System.exit is called in its stead. */
+    private static final long LINGER_MS = 1000;
+    /** How often threads inside hooks are looked at while the JVM exits. */
+    private static final long LOOK_MS = 10;
+
+    private final Graceshut gs;
+    private final boolean manual;
+    private final CountDownLatch over = new CountDownLatch(1);
+    private final Set<Thread> awaiting = ConcurrentHashMap.newKeySet();
+    private final Join join = new Join();
+    private volatile int code;
+    private volatile GraceshutException closed;
+    /** The JVM has begun to exit. */
+    private volatile boolean leaving;
+
+    JvmExit(Graceshut gs, boolean manual) {
+        this.gs = gs;
+        this.manual = manual;
+    }
+
+    void start() {
+        ExitStatus.prepare();
+        if (!manual) {
+            MainThread.watch();
+            try {
+                Runtime.getRuntime().addShutdownHook(join);
+            } catch (IllegalStateException e) {
+                leaving = true; // installed while the JVM exits: nothing to join any more
+            }
+        }
+        Thread thread = new Thread(this::follow, "graceshut-exit");
+        thread.setDaemon(true);
+        thread.start();
+    }
+
+    /** After an uninstall. */
+    void stop() {
+        try {
+            Runtime.getRuntime().removeShutdownHook(join);
+        } catch (IllegalStateException e) {
+            // The JVM exits: the hook finds a closed runtime and does nothing.
+        }
+    }
+
+    private void follow() {
+        try (com.sun.jna.Memory out = new com.sun.jna.Memory(4)) {
+            GraceshutException.check(Lib.graceshut_wait(gs.handle(), Lib.FOREVER, out));
+            code = out.getInt(0);
+        } catch (GraceshutException e) {
+            closed = e;
+        }
+        Set<Thread> leavers = Set.copyOf(awaiting);
+        over.countDown();
+        gs.completeAll();
+        if (closed == null && !manual && !leaving) {
+            letLeave(leavers);
+            System.exit(code);
+        }
+    }
+
+    /** Whoever waited in await() is about to leave by itself. */
+    private static void letLeave(Set<Thread> threads) {
+        long until = System.nanoTime() + TimeUnit.MILLISECONDS.toNanos(LINGER_MS);
+        for (Thread thread : threads) {
+            long ms = TimeUnit.NANOSECONDS.toMillis(until - System.nanoTime());
+            try {
+                if (ms > 0) {
+                    thread.join(ms);
+                }
+            } catch (InterruptedException e) {
+                return; // nobody has reason to; leaving a little early is what it asks for
+            }
+        }
+    }
+
+    /** Waits for the end of the plan; the decided status. */
+    int await(Duration limit) throws InterruptedException {
+        if (HookRun.current() != null) {
+            throw new GraceshutException(ErrorKind.WRONG_THREAD, "await inside a hook would wait for itself; use ctx.remaining()");
+        }
+        Thread me = Thread.currentThread();
+        awaiting.add(me);
+        boolean ended = false;
+        try {
+            if (limit == null) {
+                over.await();
+                ended = true;
+            } else {
+                ended = over.await(Micros.of(limit, "limit"), TimeUnit.MICROSECONDS);
+            }
+        } finally {
+            if (!ended) {
+                awaiting.remove(me);
+            }
+        }
+        if (!ended) {
+            throw new GraceshutException(ErrorKind.TIMEOUT, "the shutdown is not over yet");
+        }
+        if (closed != null) {
+            throw new GraceshutException(closed.kind(), closed.getMessage());
+        }
+        return code;
+    }
+
+    /** The JVM's shutdown hook. */
+    private final class Join extends Thread {
+        private volatile boolean contains;
+
+        Join() {
+            super("graceshut-join");
+        }
+
+        /** Called by the JVM, on the thread that called System.exit. */
+        @Override
+        public void start() {
+            leaving = true;
+            HookRun hook = HookRun.current();
+            if (hook != null) {
+                contains = true;
+                exitedInside(hook, Thread.currentThread());
+                untilOver();
+            }
+            super.start();
+        }
+
+        @Override
+        public void run() {
+            if (contains || closed != null) {
+                return;
+            }
+            if (gs.state() == Graceshut.State.ARMED) {
+                String error = MainThread.uncaught();
+                Lib.graceshut_warn(gs.handle(), "the JVM began the exit: its other shutdown hooks ran beside the phases");
+                Lib.graceshut_host_end(gs.handle(), error, error == null ? 0 : 1);
+            } else if (gs.state() == Graceshut.State.STOPPING) {
+                Lib.graceshut_warn(gs.handle(), "the JVM began to exit during the shutdown: its other shutdown hooks ran beside the phases");
+            }
+            untilOver();
+        }
+
+        private void untilOver() {
+            boolean interrupted = false;
+            while (true) {
+                try {
+                    if (over.await(LOOK_MS, TimeUnit.MILLISECONDS)) {
+                        break;
+                    }
+                } catch (InterruptedException e) {
+                    interrupted = true; // the soft deadline of a hook that is parked here
+                }
+                containBlocked();
+            }
+            if (interrupted) {
+                Thread.currentThread().interrupt();
+            }
+        }
+
+        /** System.exit is under way and holds its lock: another hook that calls it never gets here, and is found by its stack. */
+        private void containBlocked() {
+            for (Map.Entry<Thread, HookRun> e : HookRun.inside().entrySet()) {
+                if (e.getKey() != Thread.currentThread() && e.getKey().getState() == Thread.State.BLOCKED && isExiting(e.getKey())) {
+                    exitedInside(e.getValue(), e.getKey());
+                }
+            }
+        }
+    }
+
+    private static boolean isExiting(Thread thread) {
+        StackTraceElement[] stack = thread.getStackTrace();
+        return stack.length > 0 && stack[0].getClassName().equals("java.lang.Shutdown") && stack[0].getMethodName().equals("exit");
+    }
+
+    private void exitedInside(HookRun hook, Thread thread) {
+        Integer status = ExitStatus.of(thread);
+        if (status == null) {
+            Lib.graceshut_warn(gs.handle(), "System.exit was called inside the hook " + hook.phase() + "/" + hook.name()
+                    + "; its status cannot be seen on this Java: the hook is taken for ok, and the process leaves with that status");
+        }
+        hook.exited(status);
+    }
+}

@@ -1,0 +1,123 @@
+package dev.graceshut.http;
+
+import com.sun.net.httpserver.Filter;
+import com.sun.net.httpserver.HttpContext;
+import com.sun.net.httpserver.HttpExchange;
+import com.sun.net.httpserver.HttpHandler;
+import com.sun.net.httpserver.HttpServer;
+import dev.graceshut.Graceshut;
+import dev.graceshut.HookContext;
+import dev.graceshut.InFlight;
+import dev.graceshut.Phase;
+import java.io.IOException;
+import java.time.Duration;
+import java.util.concurrent.atomic.AtomicInteger;
+
+/**
+ * The JDK's own HTTP server, stopped without losing a request. It serves through {@code announce}; from {@code drain} on new
+ * work is answered with 503 and {@code Connection: close}, and the listener is closed only when nobody has come for a while:
+ * closing it over its queue would reset those who wait there.
+ *
+ * <p>A unit of work is one exchange, from its filter to the return of its handler: a handler that answers later, on another
+ * thread, enters a part of its own.
+ */
+public final class GracefulHttpServer {
+    /** How long nobody has to have come before the listener is closed. */
+    private static final long QUIET_MS = 150;
+    /** How long the hook waits for that. */
+    private static final long PATIENCE_MS = 1000;
+
+    private final InFlight work;
+    private final HttpServer server;
+    private final AtomicInteger active = new AtomicInteger();
+    private volatile long lastCame = System.nanoTime();
+
+    private GracefulHttpServer(Graceshut gs, HttpServer server) {
+        this.work = gs.inFlight();
+        this.server = server;
+    }
+
+    /**
+     * Takes the stopping of {@code server} over: registers a hook of that name in {@code drain}, and says that this process
+     * accepts connections. Contexts made by {@link #createContext} are counted; starting the server stays yours.
+     */
+    public static GracefulHttpServer adopt(Graceshut gs, HttpServer server, String name) {
+        GracefulHttpServer adopted = new GracefulHttpServer(gs, server);
+        gs.hook(Phase.DRAIN, name, adopted::drain);
+        gs.setServing(true);
+        return adopted;
+    }
+
+    /** As {@link HttpServer#createContext(String, HttpHandler)}, with every exchange counted, or refused with 503 while draining. */
+    public HttpContext createContext(String path, HttpHandler handler) {
+        HttpContext context = server.createContext(path, handler);
+        context.getFilters().add(new Counted());
+        return context;
+    }
+
+    /** A context for probes: 200 while the process runs, 503 from the trigger on. */
+    public HttpContext createReadyContext(String path) {
+        return server.createContext(path, exchange -> answer(exchange, work.isStopping() ? 503 : 200));
+    }
+
+    private void answer(HttpExchange exchange, int status) throws IOException {
+        try (exchange) {
+            exchange.getRequestBody().readAllBytes();
+            closeIfDraining(exchange);
+            exchange.sendResponseHeaders(status, -1);
+        }
+    }
+
+    private void closeIfDraining(HttpExchange exchange) {
+        if (work.isDraining()) {
+            exchange.getResponseHeaders().set("Connection", "close");
+        }
+    }
+
+    private void drain(HookContext ctx) throws InterruptedException {
+        long began = System.nanoTime();
+        long patience = Math.min(PATIENCE_MS, ctx.remaining().map(Duration::toMillis).orElse(3 * PATIENCE_MS) / 3);
+        while (!isQuiet(began) && since(began) < patience) {
+            Thread.sleep(10);
+        }
+        while (active.get() > 0) {
+            Thread.sleep(5); // until the soft deadline interrupts: what is left then is cut
+        }
+        server.stop(0);
+    }
+
+    private boolean isQuiet(long began) {
+        return active.get() == 0 && since(began) >= QUIET_MS && since(lastCame) >= QUIET_MS;
+    }
+
+    private static long since(long nanos) {
+        return (System.nanoTime() - nanos) / 1_000_000;
+    }
+
+    private final class Counted extends Filter {
+        @Override
+        public void doFilter(HttpExchange exchange, Chain chain) throws IOException {
+            lastCame = System.nanoTime();
+            active.incrementAndGet();
+            try {
+                if (!work.tryEnter()) {
+                    answer(exchange, 503);
+                    return;
+                }
+                try {
+                    closeIfDraining(exchange);
+                    chain.doFilter(exchange);
+                } finally {
+                    work.leave();
+                }
+            } finally {
+                active.decrementAndGet();
+            }
+        }
+
+        @Override
+        public String description() {
+            return "counts exchanges in flight";
+        }
+    }
+}
