@@ -12,6 +12,8 @@ import java.util.concurrent.Callable;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.CopyOnWriteArrayList;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.TimeUnit;
 import java.util.function.Consumer;
 
 /**
@@ -46,6 +48,8 @@ public final class Graceshut implements AutoCloseable {
     /** Strings and functions the library may use as long as the process lives. */
     private static Memory host;
 
+    private static final long TELL_LIMIT_MS = 250;
+
     private static volatile Graceshut current;
 
     private final Pointer gs;
@@ -54,6 +58,7 @@ public final class Graceshut implements AutoCloseable {
     private final CompletableFuture<Void> stopping = new CompletableFuture<>();
     private final CompletableFuture<Void> draining = new CompletableFuture<>();
     private final List<Consumer<Event>> listeners = new CopyOnWriteArrayList<>();
+    private final CountDownLatch told = new CountDownLatch(1);
     private final boolean logEvents;
     private final boolean manual;
     private final JvmExit exit;
@@ -368,6 +373,15 @@ public final class Graceshut implements AutoCloseable {
         return draining.copy();
     }
 
+    /** The last event gets a moment to reach listeners and logging, before the JVM stops both. */
+    void letEventsArrive() {
+        try {
+            told.await(TELL_LIMIT_MS, TimeUnit.MILLISECONDS);
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+        }
+    }
+
     void completeAll() {
         stopping.complete(null);
         draining.complete(null);
@@ -411,6 +425,9 @@ public final class Graceshut implements AutoCloseable {
         }
         if (logEvents) {
             EventLog.say(event);
+        }
+        if (event.event().equals("finished")) {
+            told.countDown();
         }
     }
 

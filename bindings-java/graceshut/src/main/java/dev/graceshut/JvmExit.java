@@ -72,9 +72,12 @@ final class JvmExit {
         } catch (GraceshutException e) {
             closed = e;
         }
+        if (closed == null) {
+            gs.letEventsArrive();
+        }
+        gs.completeAll();
         Set<Thread> leavers = Set.copyOf(awaiting);
         over.countDown();
-        gs.completeAll();
         if (closed == null && !manual && !leaving) {
             letLeave(leavers);
             System.exit(code);
