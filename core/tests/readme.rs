@@ -20,7 +20,7 @@ fn blocks(readme: &str) -> Vec<(String, String)> {
 #[test]
 fn the_readme_quotes_the_files_it_names() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
-    for readme in ["README.md", "bindings-python/README.md", "bindings-node/README.md"] {
+    for readme in ["README.md", "bindings-python/README.md", "bindings-node/README.md", "bindings-java/README.md"] {
         let path = root.join(readme);
         let mut text = fs::read_to_string(&path).unwrap();
         let found = blocks(&text);
