@@ -2,6 +2,8 @@ package dev.graceshut;
 
 import java.lang.System.Logger;
 import java.lang.System.Logger.Level;
+import java.util.concurrent.BlockingQueue;
+import java.util.concurrent.LinkedBlockingQueue;
 
 /** Events as lines of the {@link System.Logger} {@code dev.graceshut}, which goes wherever the program's logging goes. */
 final class EventLog {
@@ -12,7 +14,37 @@ final class EventLog {
         static final Logger LOGGER = System.getLogger("dev.graceshut");
     }
 
-    static void say(Event e) {
+    /** Lines to be said: on a thread of their own, because making the logger may take longer than a whole shutdown. */
+    private static final BlockingQueue<Runnable> LINES = new LinkedBlockingQueue<>();
+
+    private static Thread thread;
+
+    /** Says it soon, and runs {@code after}. */
+    static synchronized void say(Event e, Runnable after) {
+        if (thread == null) {
+            thread = new Thread(EventLog::run, "graceshut-log");
+            thread.setDaemon(true);
+            thread.start();
+        }
+        LINES.add(() -> {
+            say(e);
+            after.run();
+        });
+    }
+
+    private static void run() {
+        while (true) {
+            try {
+                LINES.take().run();
+            } catch (InterruptedException e) {
+                return;
+            } catch (Throwable t) {
+                // A logger that throws loses this line.
+            }
+        }
+    }
+
+    private static void say(Event e) {
         Level level = level(e);
         if (Holder.LOGGER.isLoggable(level)) {
             Holder.LOGGER.log(level, line(e));

@@ -273,7 +273,7 @@ public final class Graceshut implements AutoCloseable {
 
     /**
      * Blocks until every phase is over and the report is written; answers the decided exit status. Whoever waits here is the one
-     * who leaves: return from main, or call System.exit; a thread that has not ended after 1 s is not waited for.
+     * who leaves: return from main, or call System.exit. The watchdog ends a process in which nobody does.
      *
      * @throws GraceshutException wrong_thread inside a hook, closed
      * @throws InterruptedException when this thread is interrupted
@@ -423,11 +423,11 @@ public final class Graceshut implements AutoCloseable {
                 EventLog.unexpected("an event listener", t);
             }
         }
+        Runnable after = event.event().equals("finished") ? told::countDown : () -> {};
         if (logEvents) {
-            EventLog.say(event);
-        }
-        if (event.event().equals("finished")) {
-            told.countDown();
+            EventLog.say(event, after);
+        } else {
+            after.run();
         }
     }
 

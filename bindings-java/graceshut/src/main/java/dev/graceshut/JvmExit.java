@@ -21,8 +21,6 @@ import java.util.concurrent.TimeUnit;
  * </ul>
  */
 final class JvmExit {
-    /** How long a thread that returned from await() may take to end, before System.exit is called in its stead. */
-    private static final long LINGER_MS = 1000;
     /** How often threads inside hooks are looked at while the JVM exits. */
     private static final long LOOK_MS = 10;
 
@@ -84,15 +82,11 @@ final class JvmExit {
         }
     }
 
-    /** Whoever waited in await() is about to leave by itself. */
+    /** Whoever waited in await() leaves by itself, as main does by returning; the watchdog ends what never leaves (spec 6.5). */
     private static void letLeave(Set<Thread> threads) {
-        long until = System.nanoTime() + TimeUnit.MILLISECONDS.toNanos(LINGER_MS);
         for (Thread thread : threads) {
-            long ms = TimeUnit.NANOSECONDS.toMillis(until - System.nanoTime());
             try {
-                if (ms > 0) {
-                    thread.join(ms);
-                }
+                thread.join();
             } catch (InterruptedException e) {
                 return; // nobody has reason to; leaving a little early is what it asks for
             }
@@ -131,6 +125,8 @@ final class JvmExit {
     /** The JVM's shutdown hook. */
     private final class Join extends Thread {
         private volatile boolean contains;
+        /** What the JVM leaves with; null before Java 21, where nobody can see it. */
+        private volatile Integer status;
 
         Join() {
             super("graceshut-join");
@@ -140,6 +136,7 @@ final class JvmExit {
         @Override
         public void start() {
             leaving = true;
+            status = ExitStatus.of(Thread.currentThread());
             HookRun hook = HookRun.current();
             if (hook != null) {
                 contains = true;
@@ -157,7 +154,7 @@ final class JvmExit {
             if (gs.state() == Graceshut.State.ARMED) {
                 String error = MainThread.uncaught();
                 Lib.graceshut_warn(gs.handle(), "the JVM began the exit: its other shutdown hooks ran beside the phases");
-                Lib.graceshut_host_end(gs.handle(), error, error == null ? 0 : 1);
+                Lib.graceshut_host_end(gs.handle(), error, status != null ? status : error == null ? 0 : 1);
             } else if (gs.state() == Graceshut.State.STOPPING) {
                 Lib.graceshut_warn(gs.handle(), "the JVM began to exit during the shutdown: its other shutdown hooks ran beside the phases");
             }
