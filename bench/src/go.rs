@@ -30,6 +30,6 @@ pub fn rows(tools: &Tools) -> Vec<Row> {
     let mut rows = inflight(tools, 1);
     rows.extend(inflight(tools, 2));
     rows.extend(hosts::rows_of(tools, "go", "one P, busy 2 s"));
-    rows.push(exits::leaving_row(tools, "go"));
+    rows.push(exits::leaving_row(tools, "go", 3.0));
     rows
 }

@@ -18,6 +18,9 @@ const ROUNDS: usize = 40;
 
 /// The command that plays `script` of a language.
 pub fn script(tools: &Tools, language: &str, name: &str) -> Option<Command> {
+    if language == "java" {
+        return crate::java::command(tools, name);
+    }
     let mut command = Command::new(tools.get(language)?);
     match language {
         "python" => command.arg(format!("bench/scripts/{name}.py")),
@@ -113,6 +116,7 @@ pub fn rows_of(tools: &Tools, language: &str, how: &str) -> Vec<Row> {
             let peer = match language {
                 "python" => "signal.signal handler",
                 "go" => "signal.Notify channel",
+                "java" => "sun.misc.Signal handler",
                 _ => "process.on listener",
             };
             let hook_row = format!("kill() to a native hook, {language}, {how}");

@@ -47,19 +47,18 @@ pub fn rows(tools: &Tools) -> Vec<Row> {
         let what = format!("enter + leave, Rust, {threads} thread(s), per unit");
         rows.push(row(&what, "ns", ours, ("tokio-util TaskTracker token", peer), Limit::Ratio(0.5)));
     }
-    rows.push(scripted(tools, "python", "enter + leave, Python", "two empty PyO3 method calls"));
-    rows.push(scripted(tools, "node", "enter + leave, Node", "two Atomics.add"));
+    for (language, what, peer) in [
+        ("python", "enter + leave, Python", "two empty PyO3 method calls"),
+        ("node", "enter + leave, Node", "two Atomics.add"),
+    ] {
+        rows.push(scripted(crate::hosts::script(tools, language, "inflight"), language, what, peer, Limit::Ratio(2.0)));
+    }
     rows
 }
 
-/// A script prints `{"ours": [..], "peer": [..]}` in nanoseconds a pair.
-fn scripted(tools: &Tools, language: &str, what: &str, peer: &str) -> Row {
-    let Some(bin) = tools.get(language) else { return missing(what, &format!("no {language} was given")) };
-    let mut command = Command::new(bin);
-    match language {
-        "python" => command.arg("bench/scripts/inflight.py"),
-        _ => command.arg(format!("{}/inflight.mjs", tools.get("node-folder").unwrap_or("bench/scripts"))),
-    };
+/// A program that prints `{"ours": [..], "peer": [..]}` in nanoseconds a pair.
+pub fn scripted(command: Option<Command>, language: &str, what: &str, peer: &str, limit: Limit) -> Row {
+    let Some(mut command) = command else { return missing(what, &format!("no {language} was given")) };
     let output = match command.output() {
         Ok(o) if o.status.success() => o.stdout,
         Ok(o) => return missing(what, &String::from_utf8_lossy(&o.stderr)),
@@ -67,7 +66,7 @@ fn scripted(tools: &Tools, language: &str, what: &str, peer: &str) -> Row {
     };
     let Ok(json) = serde_json::from_slice::<Value>(&output) else { return missing(what, "the script printed no JSON") };
     let list = |key: &str| json[key].as_array().into_iter().flatten().filter_map(Value::as_f64).collect::<Vec<_>>();
-    row(what, "ns", list("ours"), (peer, list("peer")), Limit::Ratio(2.0))
+    row(what, "ns", list("ours"), (peer, list("peer")), limit)
 }
 
 /// CPU time of a request: uvicorn with the ASGI middleware beside uvicorn without. The script's ratio is the median of

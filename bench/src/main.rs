@@ -1,7 +1,7 @@
 //! `make bench`: graceshut beside its peers, in the same run, as ratios of medians.
 //!
 //!     graceshut-bench --out FILE [--python BIN] [--python-adapters BIN] [--node BIN --node-folder DIR] [--go BIN]
-//!         [--library FILE] [--wheel FILE] [--tarball FILE --tarball-addon FILE] [--only WORD]
+//!         [--java BIN --java-path CP] [--library FILE] [--wheel FILE] [--tarball FILE --tarball-addon FILE] [--only WORD]
 //!
 //! A row whose language was not given says so. Speed is only judged here, never in a test.
 
@@ -10,6 +10,7 @@ mod exits;
 mod go;
 mod hosts;
 mod inflight;
+mod java;
 mod process;
 mod servers;
 mod signals;
@@ -79,5 +80,6 @@ const MEASURES: &[(&str, Measure)] = &[
     ("exits and the watchdog", exits::rows),
     ("servers", servers::rows),
     ("Go", go::rows),
+    ("java", java::rows),
     ("sizes", sizes::rows),
 ];
