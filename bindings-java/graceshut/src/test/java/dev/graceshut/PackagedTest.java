@@ -99,4 +99,27 @@ class PackagedTest {
         String cp = Files.readString(folder.resolve("cp.txt")).strip();
         behaves(Proc.start(List.of(tool("java"), "-cp", cp + ":" + folder.resolve("target/classes"), "Quickstart"), Map.of()));
     }
+
+    @Test
+    void theDemoServiceLosesNothing() throws Exception {
+        Path verify = ROOT.resolve("target/release/graceshut");
+        assumeTrue(Files.isExecutable(verify), "skipped: " + verify + " is not built (cargo build --release -p graceshut-cli)");
+        assumeTrue(Files.isDirectory(JARS), "skipped: no packaged jars (make java-jar)");
+        int port;
+        try (java.net.ServerSocket free = new java.net.ServerSocket(0)) {
+            port = free.getLocalPort();
+        }
+        Path json = Files.createTempFile("graceshut-test-", ".json");
+        Path out = Files.createTempFile("graceshut-test-", ".out");
+        ProcessBuilder builder = new ProcessBuilder(verify.toString(), "verify", "--connections", "8", "--after", "2s", "--grace", "10s",
+                "--ready-timeout", "60s", "--ready", "http://127.0.0.1:" + port + "/readyz", "--load", "http://127.0.0.1:" + port + "/work",
+                "--json", json.toString(), "--", tool("java"), "-XX:TieredStopAtLevel=1", "-cp", JARS + "/*",
+                ROOT.resolve("examples/java/Service.java").toString()).redirectErrorStream(true).redirectOutput(out.toFile());
+        builder.environment().put("PORT", Integer.toString(port));
+        Process process = builder.start();
+        assertTrue(process.waitFor(150, TimeUnit.SECONDS), "it hangs");
+        assertEquals(0, process.exitValue(), Files.readString(out));
+        String verdict = Files.readString(json).replaceAll("\\s", "");
+        assertTrue(verdict.contains("\"lost\":0") && verdict.contains("\"outcome\":\"clean\""), verdict);
+    }
 }

@@ -26,7 +26,7 @@ class JettyTest {
         }
         Path json = Files.createTempFile("graceshut-test-", ".json");
         ProcessBuilder builder = new ProcessBuilder(List.of(verify.toAbsolutePath().toString(), "verify", "--connections", "8",
-                "--after", "2s", "--grace", "10s", "--ready", "http://127.0.0.1:" + port + "/readyz", "--load",
+                "--after", "2s", "--grace", "10s", "--ready-timeout", "60s", "--ready", "http://127.0.0.1:" + port + "/readyz", "--load",
                 "http://127.0.0.1:" + port + "/" + path, "--json", json.toString(), "--",
                 Path.of(System.getProperty("java.home"), "bin", "java").toString(), "-Xshare:auto", "-XX:TieredStopAtLevel=1", "-cp",
                 System.getProperty("java.class.path"), "dev.graceshut.servlet.JettyChild"));

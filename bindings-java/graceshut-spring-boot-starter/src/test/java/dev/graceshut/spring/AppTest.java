@@ -46,7 +46,7 @@ class AppTest {
         int port = freePort();
         Path json = Files.createTempFile("graceshut-test-", ".json");
         List<String> command = new ArrayList<>(List.of(verify.toAbsolutePath().toString(), "verify", "--connections", "8", "--after", "2s",
-                "--grace", "10s", "--ready", "http://127.0.0.1:" + port + "/actuator/health/readiness", "--load",
+                "--grace", "10s", "--ready-timeout", "90s", "--ready", "http://127.0.0.1:" + port + "/actuator/health/readiness", "--load",
                 "http://127.0.0.1:" + port + "/work", "--json", json.toString(), "--"));
         command.addAll(JAVA);
         String said = run(port, 0, null, null, command);
