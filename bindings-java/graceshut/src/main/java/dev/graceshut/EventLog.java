@@ -18,6 +18,16 @@ final class EventLog {
     private static final BlockingQueue<Runnable> LINES = new LinkedBlockingQueue<>();
 
     private static Thread thread;
+    private static volatile boolean words;
+
+    /** A hook says something that people are to read. */
+    static void expectWords() {
+        words = true;
+    }
+
+    static boolean hasWords() {
+        return words;
+    }
 
     /** Says it soon, and runs {@code after}. */
     static synchronized void say(Event e, Runnable after) {

@@ -302,6 +302,7 @@ final class HookRun implements HookContext {
     public synchronized void log(String message) {
         GraceshutException.text(message, "message");
         if (!ended) {
+            EventLog.expectWords();
             GraceshutException.check(Lib.graceshut_ctx_log(ctx, message));
         }
     }

@@ -48,11 +48,11 @@ public final class Lib {
     }
 
     /**
-     * Threads of graceshut that enter Java are daemons there (a JVM waits for others when main returns), and stay attached until
-     * they end: attaching costs more than a call, and waits for a safepoint.
+     * Threads of graceshut that enter Java are daemons there (a JVM waits for others when main returns), and are detached after
+     * each call: a JVM that exits waits up to 300 ms for attached threads that stand in native code.
      */
     public static <T extends Callback> T attached(T callback, String name) {
-        Native.setCallbackThreadInitializer(callback, new CallbackThreadInitializer(true, false, name));
+        Native.setCallbackThreadInitializer(callback, new CallbackThreadInitializer(true, true, name));
         return callback;
     }
 
