@@ -47,10 +47,9 @@ pub fn rows(tools: &Tools) -> Vec<Row> {
         let what = format!("enter + leave, Rust, {threads} thread(s), per unit");
         rows.push(row(&what, "ns", ours, ("tokio-util TaskTracker token", peer), Limit::Ratio(0.5)));
     }
-    for (language, what, peer) in [
-        ("python", "enter + leave, Python", "two empty PyO3 method calls"),
-        ("node", "enter + leave, Node", "two Atomics.add"),
-    ] {
+    for (language, what, peer) in
+        [("python", "enter + leave, Python", "two empty PyO3 method calls"), ("node", "enter + leave, Node", "two Atomics.add")]
+    {
         rows.push(scripted(crate::hosts::script(tools, language, "inflight"), language, what, peer, Limit::Ratio(2.0)));
     }
     rows
