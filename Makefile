@@ -1,7 +1,8 @@
-# graceshut: `make demo` and `make test` do all set-up on a machine that has Rust, Python 3, Node and Go.
+# graceshut: `make demo` and `make test` do all set-up on a machine that has Rust; the other languages
+# take part as far as they are there: a C compiler, Python 3, Node, Go, a JDK with Maven.
 #
-#   make demo    the same service in C, Python, Node and Go, stopped under load; timelines side by side
-#   make test    everything: Rust, C, Python, Node, Go, header, layers, lints
+#   make demo    the same service in six languages, stopped under load; timelines side by side
+#   make test    everything: each language, the servers people run, conformance, header, layers, lints
 #   make bench   graceshut beside its peers, as ratios
 #   make conformance [SCENARIOS=DIR] [ONLY=name,...] [LANGUAGES=go,java] [UPDATE=1]   every scenario in every language
 #   make install PREFIX=/usr/local   header, libraries, pkg-config and CMake files
@@ -25,6 +26,7 @@ HAVE_PYTHON := $(shell $(PYTHON) -c 'import venv, ensurepip' >/dev/null 2>&1 && 
 HAVE_NODE := $(and $(call have,node),$(call have,npm))
 HAVE_CC := $(call have,cc)
 HAVE_GO := $(and $(call have,go),$(HAVE_CC))
+HAVE_JAVA := $(and $(call have,javac),$(call have,mvn),$(HAVE_CC))
 GOPROXY_DIR := $(T)/goproxy
 GODIR := $(T)/go
 # The module as its users get it, and what it needs from nowhere else. Without the checksum database: it knows no local module.
@@ -33,7 +35,8 @@ VERSION := $(shell sed -n 's/^version *= *"\(.*\)"/\1/p' Cargo.toml | head -n 1)
 
 .PHONY: demo test bench install clean header fmt lint conformance \
 	cli c-library wheel npm node-packages adapters-node venv venv-adapters adapters-python go-archive go-module \
-	test-rust test-c test-python test-python-all test-node test-go toolchains
+	java-native java-jar java-demo \
+	test-rust test-c test-python test-python-all test-node test-go test-java toolchains
 
 # --- artifacts -------------------------------------------------------------
 
@@ -104,14 +107,34 @@ go-module: go-archive
 	GOMODCACHE="$(CURDIR)/$(GODIR)/cache" go clean -modcache
 	cd $(GODIR) && go mod init demo 2>/dev/null && GOMODCACHE="$(CURDIR)/$(GODIR)/cache" $(GO_PACKAGED) go get github.com/graceshut/graceshut/bindings-go@v$(VERSION)
 
+JAVADIR := $(T)/java
+JAVA_CP := $(JAVADIR)/lib/*
+MVN := mvn -B -ntp -q
+
+java-native: c-library
+	install -D $(STAGE)/lib/libgraceshut.so $(JAVADIR)/native/linux-x86_64/libgraceshut.so
+
+# The jars, in the user's own Maven repository and, with what graceshut itself needs, in one folder.
+java-jar: java-native
+	cd bindings-java && $(MVN) install -DskipTests
+	rm -rf $(JAVADIR)/lib && mkdir -p $(JAVADIR)/lib
+	cd bindings-java && $(MVN) -pl graceshut dependency:copy-dependencies -DincludeScope=runtime -DoutputDirectory="$(CURDIR)/$(JAVADIR)/lib"
+	cp bindings-java/*/target/graceshut*-0.1.0.jar $(JAVADIR)/lib/
+
+java-demo: java-jar
+	mkdir -p $(JAVADIR)/demo
+	javac -d $(JAVADIR)/demo -cp "$(JAVA_CP)" examples/java/Service.java
+
 # --- demo ------------------------------------------------------------------
 
 DEMO := $(if $(HAVE_CC),--service "c=$(T)/demo/service",--missing "c=no C compiler (cc)") \
 	$(if $(HAVE_PYTHON),--service "python=$(PY) examples/python/service.py" --service "fastapi=$(APY) examples/python/fastapi_service.py",--missing "python=no python3 with venv") \
 	$(if $(HAVE_NODE),--service "node=node $(NODEDIR)/service.mjs" --service "fastify=node $(ADAPTERS)/fastify-service.mjs",--missing "node=no node and npm") \
-	$(if $(HAVE_GO),--service "go=$(GODIR)/service",--missing "go=no go, or no C compiler for cgo")
+	$(if $(HAVE_GO),--service "go=$(GODIR)/service",--missing "go=no go, or no C compiler for cgo") \
+	$(if $(HAVE_JAVA),--service "java=java -cp $(JAVA_CP):$(JAVADIR)/demo Service",--missing "java=no JDK and Maven")
 
-demo: cli $(if $(HAVE_CC),c-library) $(if $(HAVE_PYTHON),venv-adapters) $(if $(HAVE_NODE),node-packages) $(if $(HAVE_GO),go-module)
+demo: cli $(if $(HAVE_CC),c-library) $(if $(HAVE_PYTHON),venv-adapters) $(if $(HAVE_NODE),node-packages) $(if $(HAVE_GO),go-module) \
+		$(if $(HAVE_JAVA),java-demo)
 	mkdir -p $(T)/demo
 	$(if $(HAVE_GO),cp examples/go/service.go $(GODIR)/ && cd $(GODIR) && GOMODCACHE="$(CURDIR)/$(GODIR)/cache" $(GO_PACKAGED) go build -o service service.go)
 	$(if $(HAVE_CC),cc -O2 -pthread -o $(T)/demo/service examples/c/service.c -I$(STAGE)/include -L$(STAGE)/lib -lgraceshut -Wl$(comma)-rpath$(comma)$(CURDIR)/$(STAGE)/lib)
@@ -123,13 +146,13 @@ comma := ,
 # --- tests -----------------------------------------------------------------
 
 TEST_PARTS := test-rust $(if $(HAVE_CC),test-c) $(if $(HAVE_PYTHON),test-python adapters-python) $(if $(HAVE_NODE),test-node) \
-	$(if $(HAVE_GO),test-go) conformance
+	$(if $(HAVE_GO),test-go) $(if $(HAVE_JAVA),test-java) conformance
 
 test: toolchains lint $(TEST_PARTS)
 	@echo "make test: all parts passed"
 
 toolchains:
-	@missing="$(if $(HAVE_CC),,cc )$(if $(HAVE_PYTHON),,python3-with-venv )$(if $(HAVE_NODE),,node-and-npm )$(if $(HAVE_GO),,go )"; \
+	@missing="$(if $(HAVE_CC),,cc )$(if $(HAVE_PYTHON),,python3-with-venv )$(if $(HAVE_NODE),,node-and-npm )$(if $(HAVE_GO),,go )$(if $(HAVE_JAVA),,jdk-and-maven )"; \
 	if [ -n "$$missing" ]; then \
 		echo "skipped, because it is not on this machine: $$missing"; \
 		if [ "$${CI:-}" = true ]; then echo "and this is CI, where nothing may be skipped"; exit 1; fi; \
@@ -167,10 +190,15 @@ test-go: cli go-module
 	cd bindings-go && go vet ./... && go test -count=1 ./... && go test -count=1 -race ./...
 	cd bindings-go/adaptertest && go vet ./... && go test -count=1 ./...
 
+# Also on a second JDK, where there is one beside the first.
+test-java: cli java-jar
+	cd bindings-java && mvn -B -ntp verify -Dgraceshut.root="$(CURDIR)"
+
 # --- conformance -----------------------------------------------------------
 
 LANGUAGES ?=
-conformance: $(if $(HAVE_CC),c-library) $(if $(HAVE_PYTHON),wheel) $(if $(HAVE_NODE),npm) $(if $(HAVE_GO),go-module)
+conformance: $(if $(HAVE_CC),c-library) $(if $(HAVE_PYTHON),wheel) $(if $(HAVE_NODE),npm) $(if $(HAVE_GO),go-module) \
+		$(if $(HAVE_JAVA),java-jar)
 	cargo build -q --locked -p graceshut-conformance
 	$(T)/debug/graceshut-conformance --out $(T)/conformance.json $(if $(LANGUAGES),--languages $(LANGUAGES)) \
 		$(if $(SCENARIOS),--scenarios "$(SCENARIOS)") $(if $(ONLY),--only $(ONLY)) $(if $(UPDATE),--readme README.md) \
@@ -178,19 +206,22 @@ conformance: $(if $(HAVE_CC),c-library) $(if $(HAVE_PYTHON),wheel) $(if $(HAVE_N
 
 # --- bench -----------------------------------------------------------------
 
-bench: $(if $(HAVE_CC),c-library) $(if $(HAVE_PYTHON),venv-adapters) $(if $(HAVE_NODE),npm) $(if $(HAVE_GO),go-module)
+bench: $(if $(HAVE_CC),c-library) $(if $(HAVE_PYTHON),venv-adapters) $(if $(HAVE_NODE),npm) $(if $(HAVE_GO),go-module) \
+		$(if $(HAVE_JAVA),java-jar)
 	mkdir -p $(T)/bench
 	$(if $(HAVE_CC),for p in leave hang; do cc -O2 -o $(T)/bench/$$p bench/scripts/$$p.c -I$(STAGE)/include -L$(STAGE)/lib -lgraceshut -Wl$(comma)-rpath$(comma)$(CURDIR)/$(STAGE)/lib; done)
 	cargo build --profile peers --locked -p graceshut-bench
 	cargo build --release --locked -p graceshut-c --lib --features tls --target-dir $(T)/tls
 	$(if $(HAVE_NODE),cp bench/scripts/*.mjs $(NODEDIR)/)
 	$(if $(HAVE_GO),cp bench/scripts/bench.go $(GODIR)/ && cd $(GODIR) && GOMODCACHE="$(CURDIR)/$(GODIR)/cache" $(GO_PACKAGED) go build -o bench bench.go)
+	$(if $(HAVE_JAVA),mkdir -p $(JAVADIR)/bench && javac -d $(JAVADIR)/bench -cp "$(JAVA_CP)" bench/scripts/java/Bench.java)
 	$(T)/peers/graceshut-bench --out $(T)/bench/results.json --library $(STAGE)/lib/libgraceshut.so \
 		--library-tls $(T)/tls/release/libgraceshut_c.so \
 		$(if $(HAVE_CC),--c-folder $(T)/bench) \
 		$(if $(HAVE_PYTHON),--python $(PY) --python-adapters $(APY) --wheel $(T)/wheels/graceshut-*.whl) \
 		$(if $(HAVE_NODE),--node node --node-folder $(NODEDIR) --tarball $(T)/npm/graceshut-[0-9]*.tgz --tarball-addon $(T)/npm/graceshut-linux-x64-gnu-*.tgz) \
-		$(if $(HAVE_GO),--go $(GODIR)/bench)
+		$(if $(HAVE_GO),--go $(GODIR)/bench) \
+		$(if $(HAVE_JAVA),--java java --java-path "$(JAVA_CP):$(JAVADIR)/bench")
 
 # --- the rest --------------------------------------------------------------
 

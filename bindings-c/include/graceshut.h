@@ -722,7 +722,7 @@ int graceshut_ctx_set_error(graceshut_ctx *ctx,
                             const char *message);
 
 /**
- * For bindings whose exit call cannot be contained: the hook's end is to count as a call of `exit(status)` inside it, whatever
+ * For bindings whose exit call cannot be contained or seen: the hook's end is to count as a call of `exit(status)` inside it, whatever
  * it then returns: `ok` for 0, else `failed`, and the status is proposed. The last call counts. Never blocks. (spec 8.6)
  *
  * Errors: NULL.
@@ -771,17 +771,6 @@ graceshut_ctx *graceshut_completion_context(graceshut_completion *completion);
 int graceshut_completion_finish(graceshut_completion *completion,
                                 int code,
                                 const char *message);
-
-/**
- * Ends the hook as an exit call inside it with `status` does, and frees the completion: `ok` for 0, else failed; the status is
- * proposed, the plan goes on. For hosts whose exit call the library cannot see. Any thread; never blocks. (spec 8.6)
- *
- * Errors: NULL.
- *
- * Pointers: `completion` is null or valid, and is not used afterwards.
- */
-int graceshut_completion_exit(graceshut_completion *completion,
-                              int status);
 
 /**
  * The page of the group `group` (null or "": the default one), made when first asked for. Works before

@@ -229,7 +229,7 @@ pub unsafe extern "C" fn graceshut_ctx_set_error(ctx: *mut graceshut_ctx, messag
     })
 }
 
-/// For bindings whose exit call cannot be contained: the hook's end is to count as a call of `exit(status)` inside it, whatever
+/// For bindings whose exit call cannot be contained or seen: the hook's end is to count as a call of `exit(status)` inside it, whatever
 /// it then returns: `ok` for 0, else `failed`, and the status is proposed. The last call counts. Never blocks. (spec 8.6)
 ///
 /// Errors: NULL.
@@ -320,26 +320,6 @@ pub unsafe extern "C" fn graceshut_completion_finish(
         // SAFETY: null or NUL-terminated by the caller's promise.
         let words = unsafe { optional(message, "message") }?.map(str::to_owned);
         done.completion.finish(done.ctx.result_of(code, words));
-        Ok(())
-    })
-}
-
-/// Ends the hook as an exit call inside it with `status` does, and frees the completion: `ok` for 0, else failed; the status is
-/// proposed, the plan goes on. For hosts whose exit call the library cannot see. Any thread; never blocks. (spec 8.6)
-///
-/// Errors: NULL.
-///
-/// # Safety
-/// `completion` is null or valid, and is not used afterwards.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn graceshut_completion_exit(completion: *mut graceshut_completion, status: c_int) -> c_int {
-    guard(|| {
-        if completion.is_null() {
-            return Err(null("completion"));
-        }
-        // SAFETY: made by `graceshut_completion::give`, by the caller's promise.
-        let done = unsafe { Box::from_raw(completion) };
-        done.completion.finish(Err(HookError::Exit(status)));
         Ok(())
     })
 }

@@ -65,8 +65,8 @@ static int teller_told(void)
 /* A hook whose host exits inside it, told from another thread. */
 static void *told_of_exit(void *completion)
 {
-    FAILS(graceshut_completion_exit(NULL, 0), GRACESHUT_E_NULL);
-    OK(graceshut_completion_exit(completion, atoi(getenv("STATUS"))));
+    OK(graceshut_ctx_propose_exit(graceshut_completion_context(completion), atoi(getenv("STATUS"))));
+    OK(graceshut_completion_finish(completion, 0, NULL));
     return NULL;
 }
 static void exits_elsewhere(graceshut_completion *completion, void *data)
@@ -75,7 +75,7 @@ static void exits_elsewhere(graceshut_completion *completion, void *data)
     (void)data;
     pthread_create(&t, NULL, told_of_exit, completion);
 }
-static int completion_exit(void)
+static int proposed_exit(void)
 {
     graceshut_t *gs = with_hook("{}");
     OK(graceshut_hook_start(gs, "drain", "exits", exits_elsewhere, NULL, NULL, NULL, NULL));
@@ -307,7 +307,7 @@ int main(int argc, char **argv)
         {"under_exit", under_exit}, {"quick", quick}, {"segv", segv}, {"degraded_exit0", degraded_exit0},
         {"degraded_exit4", degraded_exit4}, {"exit_in_thread", exit_in_thread}, {"loop", loop},
         {"teller_exit5", teller_exit5}, {"teller_return0", teller_return0}, {"teller_told", teller_told},
-        {"completion_exit", completion_exit},
+        {"proposed_exit", proposed_exit},
         {"loop_reraise", loop_reraise}, {"loop_codes", loop_codes}, {"loop_stdio", loop_stdio},
         {"loop_degraded", loop_degraded}, {"waits", waits}, {"waits_own", waits_own}, {"waits_degraded", waits_degraded},
         {"wait_limit", wait_limit}, {"stops", stops}, {"exit_in_hook_loop", exit_in_hook_loop},

@@ -54,9 +54,9 @@ pub fn tests() -> Vec<Test> {
             assert!(!e.reported() || e.report["warnings"] == serde_json::json!(["something the reader should know"]), "{e:#?}");
         }),
         Test::new("exit_told_by_the_completion", |k| {
-            let e = start_with(k, "exits", &["completion_exit"], &[("STATUS", "7")]).ready().kill(SIGTERM).end();
+            let e = start_with(k, "exits", &["proposed_exit"], &[("STATUS", "7")]).ready().kill(SIGTERM).end();
             e.left(Code(7)).outcome("degraded").hook_was("exits", "failed").said(&[RAN]);
-            let e = start_with(k, "exits", &["completion_exit"], &[("STATUS", "0")]).ready().kill(SIGTERM).end();
+            let e = start_with(k, "exits", &["proposed_exit"], &[("STATUS", "0")]).ready().kill(SIGTERM).end();
             e.left(Code(0)).outcome("clean").hook_was("exits", "ok").said(&[RAN]);
         }),
         signalled("loop", SIGTERM, "clean", Code(0)).everywhere(),

@@ -190,7 +190,8 @@ final class HookRun implements HookContext {
                 return;
             }
             ended = true;
-            Lib.graceshut_completion_exit(completion, status);
+            Lib.graceshut_ctx_propose_exit(Lib.graceshut_completion_context(completion), status);
+            Lib.graceshut_completion_finish(completion, 0, null);
         }
         RUNS.remove(id);
     }

@@ -107,7 +107,7 @@ public final class Lib {
     public static native int graceshut_ctx_begin(Pointer ctx);
     public static native Pointer graceshut_completion_context(Pointer completion);
     public static native int graceshut_completion_finish(Pointer completion, int code, String message);
-    public static native int graceshut_completion_exit(Pointer completion, int status);
+    public static native int graceshut_ctx_propose_exit(Pointer ctx, int status);
 
     public static native Pointer graceshut_inflight_page(String group);
     public static native void graceshut_inflight_wake();
