@@ -34,7 +34,7 @@ GO_PACKAGED := GOPROXY=file://$(CURDIR)/$(GOPROXY_DIR) GONOSUMDB=* GONOSUMCHECK=
 VERSION := $(shell sed -n 's/^version *= *"\(.*\)"/\1/p' Cargo.toml | head -n 1)
 
 .PHONY: demo test bench install clean header fmt lint conformance \
-	cli c-library wheel npm node-packages adapters-node venv venv-adapters adapters-python go-archive go-module \
+	cli rust-service c-library wheel npm node-packages adapters-node venv venv-adapters adapters-python go-archive go-module \
 	java-native java-jar java-demo \
 	test-rust test-c test-python test-python-all test-node test-go test-java toolchains
 
@@ -42,6 +42,9 @@ VERSION := $(shell sed -n 's/^version *= *"\(.*\)"/\1/p' Cargo.toml | head -n 1)
 
 cli:
 	cargo build --release --locked -p graceshut-cli -p graceshut-demo
+
+rust-service:
+	cargo build --release --locked -p graceshut-demo-service
 
 # Header, .so, .a, .pc and CMake files, staged as `make install` would put them.
 c-library:
@@ -128,12 +131,13 @@ java-demo: java-jar
 # --- demo ------------------------------------------------------------------
 
 DEMO := $(if $(HAVE_CC),--service "c=$(T)/demo/service",--missing "c=no C compiler (cc)") \
+	--service "rust=$(T)/release/graceshut-demo-service" \
 	$(if $(HAVE_PYTHON),--service "python=$(PY) examples/python/service.py" --service "fastapi=$(APY) examples/python/fastapi_service.py",--missing "python=no python3 with venv") \
 	$(if $(HAVE_NODE),--service "node=node $(NODEDIR)/service.mjs" --service "fastify=node $(ADAPTERS)/fastify-service.mjs",--missing "node=no node and npm") \
 	$(if $(HAVE_GO),--service "go=$(GODIR)/service",--missing "go=no go, or no C compiler for cgo") \
 	$(if $(HAVE_JAVA),--service "java=java -cp $(JAVA_CP):$(JAVADIR)/demo Service",--missing "java=no JDK and Maven")
 
-demo: cli $(if $(HAVE_CC),c-library) $(if $(HAVE_PYTHON),venv-adapters) $(if $(HAVE_NODE),node-packages) $(if $(HAVE_GO),go-module) \
+demo: cli rust-service $(if $(HAVE_CC),c-library) $(if $(HAVE_PYTHON),venv-adapters) $(if $(HAVE_NODE),node-packages) $(if $(HAVE_GO),go-module) \
 		$(if $(HAVE_JAVA),java-demo)
 	mkdir -p $(T)/demo
 	$(if $(HAVE_GO),cp examples/go/service.go $(GODIR)/ && cd $(GODIR) && GOMODCACHE="$(CURDIR)/$(GODIR)/cache" $(GO_PACKAGED) go build -o service service.go)

@@ -18,6 +18,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("cli", &["graceshut"]),
     ("bench", &["graceshut"]),
     ("examples/demo", &[]),
+    ("examples/rust", &["graceshut"]),
     ("conformance", &[]),
     ("conformance/drivers/rust", &["graceshut"]),
 ];
