@@ -170,8 +170,11 @@ func (s *server) drain(ctx Context) error {
 		}
 		return time.Since(began) >= limit || len(s.open) == s.hijacked() && time.Since(since) >= quiet
 	})
-	s.ln.turnAway()
-	s.until(ctx, func() bool { return s.ln.isEmpty() })
+	turned, since := s.ln.turnAway(), time.Now()
+	s.until(ctx, func() bool {
+		// Where newcomers cannot be turned away they may keep coming: then an empty queue, for the moment, has to do.
+		return s.ln.isEmpty() || !turned && time.Since(since) > 2*emptied && !s.ln.waiting()
+	})
 	s.mu.Lock()
 	s.drained = true
 	s.mu.Unlock()
@@ -283,10 +286,15 @@ func (l *listener) raw(f func(fd uintptr)) {
 	}
 }
 
+// waiting is true when somebody is in the queue.
+func (l *listener) waiting() (waiting bool) {
+	l.raw(func(fd uintptr) { waiting = queued(fd) > 0 })
+	return waiting
+}
+
 // isEmpty is true when nobody has waited in the queue for a while.
 func (l *listener) isEmpty() bool {
-	waiting := false
-	l.raw(func(fd uintptr) { waiting = queued(fd) > 0 })
+	waiting := l.waiting()
 	l.s.mu.Lock()
 	defer l.s.mu.Unlock()
 	if waiting || l.since.IsZero() {

@@ -6,8 +6,9 @@ import (
 )
 
 // turnAway drops every SYN from now on: who connects later is refused after the close, before it has sent anything, and who is
-// in the middle of connecting still gets into the queue. Closing a listener over a queue would reset those in it.
-func (l *listener) turnAway() {
+// in the middle of connecting still gets into the queue. Closing a listener over a queue would reset those in it. False where
+// the kernel has no filter for such a socket: MPTCP, which net.Listen gives to modules of Go 1.24 and up.
+func (l *listener) turnAway() (turned bool) {
 	code := [4]syscall.SockFilter{
 		{Code: syscall.BPF_LD | syscall.BPF_B | syscall.BPF_ABS, K: 13}, // the flags of the TCP header
 		{Code: syscall.BPF_JMP | syscall.BPF_JSET | syscall.BPF_K, Jt: 0, Jf: 1, K: 0x02},
@@ -19,10 +20,11 @@ func (l *listener) turnAway() {
 		if !isTCP(fd) {
 			return
 		}
-		// Where it is refused, the queue may get a newcomer between the last look and the close.
-		_, _, _ = syscall.Syscall6(syscall.SYS_SETSOCKOPT, fd, syscall.SOL_SOCKET, syscall.SO_ATTACH_FILTER,
+		_, _, errno := syscall.Syscall6(syscall.SYS_SETSOCKOPT, fd, syscall.SOL_SOCKET, syscall.SO_ATTACH_FILTER,
 			uintptr(unsafe.Pointer(&program)), unsafe.Sizeof(program), 0)
+		turned = errno == 0
 	})
+	return turned
 }
 
 // queued is how many connections wait to be accepted: for a listener the kernel says so in tcpi_unacked.
@@ -40,7 +42,9 @@ func queued(fd uintptr) int {
 	return int(info.Unacked)
 }
 
+const ipprotoMPTCP = 262
+
 func isTCP(fd uintptr) bool {
 	protocol, err := syscall.GetsockoptInt(int(fd), syscall.SOL_SOCKET, syscall.SO_PROTOCOL)
-	return err == nil && protocol == syscall.IPPROTO_TCP
+	return err == nil && (protocol == syscall.IPPROTO_TCP || protocol == ipprotoMPTCP)
 }

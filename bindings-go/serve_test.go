@@ -166,16 +166,22 @@ func TestNothingIsLostUnderLoad(t *testing.T) {
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	must(t, err)
-	_, port, _ := net.SplitHostPort(ln.Addr().String())
-	ln.Close()
-	base := "http://127.0.0.1:" + port
-	verify := exec.Command(graceshut, "verify", "--ready", base+"/readyz", "--load", base+"/work", "--", service)
-	verify.Env = append(os.Environ(), "PORT="+port)
-	out, err := verify.CombinedOutput()
-	if err != nil || !regexp.MustCompile(`\b0 lost`).Match(out) {
-		t.Fatalf("%v\n%s", err, out)
+	// Modules of Go 1.24 and up listen with MPTCP, whose listeners take no filter.
+	for _, multipath := range []string{"0", "2"} {
+		t.Run("multipathtcp="+multipath, func(t *testing.T) {
+			ln, err := net.Listen("tcp", "127.0.0.1:0")
+			must(t, err)
+			_, port, _ := net.SplitHostPort(ln.Addr().String())
+			ln.Close()
+			base := "http://127.0.0.1:" + port
+			verify := exec.Command(graceshut, "verify", "--ready", base+"/readyz", "--load", base+"/work", "--", service)
+			verify.Env = append(os.Environ(), "PORT="+port, "GODEBUG=multipathtcp="+multipath)
+			out, err := verify.CombinedOutput()
+			inTime := regexp.MustCompile(`(?m)^ +server .* ok$`)
+			if err != nil || !regexp.MustCompile(`\b0 lost`).Match(out) || !inTime.Match(out) {
+				t.Fatalf("%v\n%s", err, out)
+			}
+		})
 	}
 }
 
