@@ -16,10 +16,30 @@ use crate::stats::{Limit, Row, figures, missing, row};
 
 const ROUNDS: usize = 40;
 
+/// Compiled by the second compiler alone, which leaves the polls out of the loop that stands for a stuck JVM.
+const STUCK_JVM: [&str; 6] = [
+    "-XX:-TieredCompilation",
+    "-Xbatch",
+    "-XX:+UnlockDiagnosticVMOptions",
+    "-XX:-UseCountedLoopSafepoints",
+    "-XX:LoopStripMiningIter=0",
+    "-XX:+UseSerialGC",
+];
+
+/// `java Bench NAME`, with what `--java-path` says as class path.
+pub fn java(tools: &Tools, name: &str) -> Option<Command> {
+    let mut command = Command::new(tools.get("java")?);
+    if name == "stuck" {
+        command.args(STUCK_JVM);
+    }
+    command.arg("-cp").arg(tools.get("java-path")?).args(["Bench", name]);
+    Some(command)
+}
+
 /// The command that plays `script` of a language.
 pub fn script(tools: &Tools, language: &str, name: &str) -> Option<Command> {
     if language == "java" {
-        return crate::java::command(tools, name);
+        return java(tools, name);
     }
     let mut command = Command::new(tools.get(language)?);
     match language {

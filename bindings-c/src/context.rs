@@ -6,8 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use graceshut::{Completion, Context, Error, HookError};
 
 use crate::callback::{UserData, graceshut_destroy_fn};
-use crate::error::{guard, guard_or, null};
-use crate::hook::result_of;
+use crate::error::{GRACESHUT_CANCELLED, GRACESHUT_PANICKED, guard, guard_or, null};
 use crate::options::{as_micros, micros};
 use crate::text::{c_string, give, optional, required};
 
@@ -322,4 +321,13 @@ pub unsafe extern "C" fn graceshut_completion_finish(
         done.completion.finish(done.ctx.result_of(code, words));
         Ok(())
     })
+}
+
+fn result_of(code: c_int, words: Option<String>) -> Result<(), HookError> {
+    match code {
+        0 => Ok(()),
+        GRACESHUT_CANCELLED => Err(HookError::Cancelled),
+        GRACESHUT_PANICKED => Err(HookError::Panicked(words.unwrap_or_else(|| "panicked".to_owned()))),
+        code => Err(HookError::failed(words.unwrap_or_else(|| format!("returned {code}")))),
+    }
 }

@@ -4,11 +4,11 @@ use std::ffi::{c_char, c_int, c_void};
 use std::sync::Arc;
 
 use graceshut::config::{NumberUnit, hook_from_json};
-use graceshut::{Error, ErrorKind, HookBuilder, HookError, HookHandle, Removal, Runtime};
+use graceshut::{Error, ErrorKind, HookBuilder, HookHandle, Removal, Runtime};
 
 use crate::callback::{UserData, graceshut_destroy_fn};
 use crate::context::{graceshut_completion, graceshut_ctx};
-use crate::error::{GRACESHUT_CANCELLED, GRACESHUT_PANICKED, guard, null};
+use crate::error::{guard, null};
 use crate::options::{check_size, micros};
 use crate::runtime::{graceshut_t, handle};
 use crate::text::required;
@@ -220,13 +220,4 @@ pub unsafe extern "C" fn graceshut_remove(gs: *const graceshut_t, id: u32, out: 
         }
         Ok(())
     })
-}
-
-pub(crate) fn result_of(code: c_int, words: Option<String>) -> Result<(), HookError> {
-    match code {
-        0 => Ok(()),
-        GRACESHUT_CANCELLED => Err(HookError::Cancelled),
-        GRACESHUT_PANICKED => Err(HookError::Panicked(words.unwrap_or_else(|| "panicked".to_owned()))),
-        code => Err(HookError::failed(words.unwrap_or_else(|| format!("returned {code}")))),
-    }
 }
