@@ -32,9 +32,9 @@ static LEAVERS: AtomicU32 = AtomicU32::new(0);
 const STARTING: Duration = Duration::from_secs(1);
 /// How long such a coroutine may take to get the main thread out.
 const LEAVER_LIMIT: Duration = Duration::from_millis(500);
-/// Pauses between attempts to reach the main thread.
-const AGAIN: [Duration; 4] =
-    [Duration::from_millis(20), Duration::from_millis(100), Duration::from_millis(500), Duration::from_secs(1)];
+/// Pauses between the first attempts to reach the main thread, and between all later ones.
+const AGAIN: [Duration; 4] = [Duration::from_millis(20), Duration::from_millis(100), Duration::from_millis(500), RARELY];
+const RARELY: Duration = Duration::from_secs(1);
 
 /// CPython.
 pub(crate) struct CPython {
@@ -83,19 +83,20 @@ fn leave(code: i32) {
     if LEAVERS.load(SeqCst) > 0 {
         std::thread::sleep(LEAVER_LIMIT);
     }
-    for pause in AGAIN {
+    for attempt in 0.. {
         if LEAVING.load(SeqCst) {
             return;
         }
         if !kick() {
+            if attempt >= AGAIN.len() {
+                graceshut::exit_now(code);
+            }
             // Installed outside the main thread, and that never came by: it can be told between two instructions only.
             raise_there();
         }
-        std::thread::sleep(pause);
-    }
-    // The main thread has every signal blocked, or is deep in C. With a watchdog that is what ends the process.
-    if KICK.load(SeqCst) == 0 && !LEAVING.load(SeqCst) {
-        graceshut::exit_now(code);
+        // The main thread may have every signal blocked, be deep in C, or be in a step after fork, where nothing can be
+        // raised: it is asked until it leaves, or the watchdog ends the process.
+        std::thread::sleep(AGAIN.get(attempt).copied().unwrap_or(RARELY));
     }
 }
 

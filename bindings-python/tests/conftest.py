@@ -21,6 +21,12 @@ assert SOURCE not in pathlib.Path(graceshut.__file__).resolve().parents, "test t
 
 LIMIT = 30
 
+# A shell's background job is started with INT ignored, which children would take for the user's choice (spec 3.4).
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+if signal.getsignal(signal.SIGQUIT) == signal.SIG_IGN:
+    signal.signal(signal.SIGQUIT, signal.SIG_DFL)
+
 #: Whole lines in one write: hooks print from several threads.
 PRELUDE = """
 import os, sys, time, signal, threading

@@ -183,23 +183,27 @@ def test_a_signal_between_fork_and_exec_is_not_lost(child, how):
         path = ["/nowhere/%d" % n for n in range(200_000)] + os.environ["PATH"].split(":")
         os.get_exec_path = lambda env=None: path
         found = []
-        def shoot():
+        def shoot(pause):
             while True:
                 for task in os.listdir("/proc/self/task"):
                     try: kids = open("/proc/self/task/%s/children" % task).read().split()
                     except OSError: continue
                     for kid in kids:
-                        time.sleep(0.1)
+                        time.sleep(pause)
                         same = open("/proc/%s/cmdline" % kid).read() == open("/proc/self/cmdline").read()
                         os.kill(int(kid), signal.SIGTERM)
                         found.append(same)
                         return
                 time.sleep(0.001)
-        t = threading.Thread(target=shoot, daemon=True); t.start()
-        p = subprocess.Popen(["sleep", "20"], {how})
-        t.join(10)
-        print("before exec", found, "child", p.wait(15), gs.state)
+        # On a busy machine it may come too late, which says nothing; then once more, and sooner.
+        for pause in (0.1, 0.05, 0.03, 0.02, 0.01, 0, 0, 0):
+            t = threading.Thread(target=shoot, args=(pause,), daemon=True); t.start()
+            p = subprocess.Popen(["sleep", "20"], {how})
+            t.join(10)
+            assert p.wait(15) == -15
+            if found[-1]: break
+        print("before exec", found[-1], "child", p.wait(15), gs.state)
         """,
         {"GRACESHUT_REPORT": "none"},
     ).end()
-    assert c.rc == 0 and c.lines == ["before exec [True] child -15 armed"], c.words()
+    assert c.rc == 0 and c.lines == ["before exec True child -15 armed"], c.words()

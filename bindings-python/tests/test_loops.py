@@ -45,6 +45,7 @@ def hooks():
     @gs.on_reload
     async def reload():
         print("reload", me() == seen[0])
+        seen.append("reloaded")
 if {where == "before the loop"}: hooks()
 async def main():
     seen.append(me())
@@ -52,7 +53,7 @@ async def main():
     assert not await gs.stopping.wait(0.01)
     async with gs.track(): assert gs.in_flight == 1
     gs.reload()
-    await sleep(0.2)
+    while seen[-1] != "reloaded": await sleep(0.01)
     print("ready")
     await gs.stopping
     assert gs.stopping

@@ -20,9 +20,10 @@ def flush():
 master = os.getpid()
 worker = os.fork()
 if worker == 0:
-    print("ready")
+    print("worker ready")
     time.sleep(60)  # armed: a TERM ends it after its own hooks
 gs.signal_hook("drain", "TERM", pid=worker)
+print("ready")
 code = gs.wait()
 os.waitpid(worker, 0)
 sys.exit(code)

@@ -177,13 +177,13 @@ def _after_fork() -> None:
     from . import _runtime
 
     rearmed = _runtime.after_fork()
-    if sys._getframe(1).f_globals.get("__name__") == "subprocess":
+    # None where C code forks, as uWSGI does.
+    forker = sys._getframe().f_back
+    if forker is not None and forker.f_globals.get("__name__") == "subprocess":
         # Called by Popen with a preexec_fn: the child is about to be another program.
         rearmed = None
-    # A signal that came meanwhile finds what the program itself has set.
-    _signals.after_fork()
+    _signals.after_fork(forker, rearmed is not None)
     if rearmed is not None:
-        _signals._in_fork = True
         try:
             rearmed.rearm()
         except Exception:
@@ -191,7 +191,7 @@ def _after_fork() -> None:
 
             logging.getLogger("graceshut").exception("a forked child could not be re-armed: signals meet what was there before")
         finally:
-            _signals._in_fork = False
+            _signals.unblock()
 
 
 def _follow_multiprocessing() -> None:

@@ -179,7 +179,8 @@ def _find_loop(registered_in: Optional[Loop], ctx: Context) -> Optional[Loop]:
 def _run_async(call: Callable[[Context], Any], registered_in: Optional[Loop], ctx: Context, done: Done) -> None:
     job = _Job(call, ctx, done, _find_loop(registered_in, ctx))
     if job.loop is None:
-        job.loop = registered_in
+        # None runs: one of the kind the program has used.
+        job.loop = registered_in if registered_in is not None else _loop
         return job.run_here()
     _pending.add(job)
     try:
@@ -242,7 +243,7 @@ class _Job:
             _pending.discard(self)
 
     def run_here(self, begun: bool = False) -> None:
-        """On a loop of its own, in this thread; of the kind that ran where the hook was registered."""
+        """On a loop of its own, in this thread; of the kind of ``self.loop``."""
         if not begun and not self.done.begin():
             return
         self.begun = True

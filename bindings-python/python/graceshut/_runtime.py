@@ -70,16 +70,17 @@ def _arm(options: dict[str, Any], make: Callable[[], GraceShut]) -> None:
     _graceshut.exit_begins(False)
     _hooks.reset()
     _hooks.note_loop()
-    told = _signals.prepare(managed)
-    try:
-        gs = make()
-    except BaseException:
-        _signals.disarm()
-        raise
-    gs._begin()
-    _signals.armed(gs)
-    _exit.follow(gs)
-    _current = gs
+    with _signals.changing():
+        try:
+            told = _signals.prepare(managed)
+            gs = make()
+        except BaseException:
+            _signals.disarm()
+            raise
+        gs._begin()
+        _signals.armed(gs)
+        _exit.follow(gs)
+        _current = gs
     if not told:
         _finish_later()
 
@@ -482,7 +483,7 @@ class GraceShut(_graceshut.Runtime):
         global _current
         if _hooks.inside():
             raise BY_KIND["wrong_thread"]("uninstall inside a hook; call it after wait")
-        with _lock:
+        with _lock, _signals.changing():
             self._uninstall()
             _signals.disarm()
             _exit.forget()

@@ -24,7 +24,7 @@ from . import _graceshut, _hooks, _loops
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from types import FrameType
+    from types import CodeType, FrameType
     from typing import Any, Callable, Iterable, Optional, Union
 
     Handler = Union[Callable[[int, Optional[FrameType]], Any], int, None]
@@ -58,6 +58,8 @@ _AFTER_INTERRUPT = 0.3
 _caught = False
 #: Signals that Python is not told of: a server there would stop at once. See ``_server``.
 _held: set[int] = set()
+#: While Python's table and core's handler change, what came by: it may have met only one of the two (spec 2.5).
+_meanwhile: Optional[set[int]] = None
 
 
 def in_main() -> bool:
@@ -66,6 +68,40 @@ def in_main() -> bool:
 
 def _is_ours() -> bool:
     return _pid != 0 and _pid == os.getpid()
+
+
+class changing:
+    """While entered, signals that reach our callable wait; afterwards each is sent again, and meets what is there then.
+
+    One that core has heard of as well is not heard of twice: our own is no news once the shutdown has begun.
+    """
+
+    def __enter__(self) -> None:
+        global _meanwhile
+        self._outermost = _meanwhile is None
+        if self._outermost:
+            _meanwhile = set()
+
+    def __exit__(self, *_: object) -> None:
+        global _meanwhile
+        if not self._outermost:
+            return
+        # Runs our callable for what CPython has noted so far.
+        _signal.pthread_sigmask(_signal.SIG_BLOCK, ())
+        came, _meanwhile = _meanwhile, None
+        _send_again(came or set())
+
+
+def _send_again(came: set[int]) -> None:
+    if not came:
+        return
+    try:
+        if in_main():
+            _signal.raise_signal(came.pop())
+        else:
+            os.kill(os.getpid(), came.pop())
+    finally:  # the program's handler may raise
+        _send_again(came)
 
 
 def prepare(managed: list[tuple[int, bool, bool]]) -> bool:
@@ -97,6 +133,8 @@ def _register() -> bool:
         _tell_core(signo)
         _real_signal(signo, _on_signal)
     _choose_kick()
+    # Core takes this thread's mask for the program's own.
+    unblock()
     return True
 
 
@@ -125,9 +163,10 @@ def finish_in_main() -> None:
     runtime = _runtime
     if runtime is None or not _is_ours() or not runtime._open or _view:
         return
-    _register()
-    for signo in list(_view):
-        runtime._rearm(signo, signo not in _held)
+    with changing():
+        _register()
+        for signo in list(_view):
+            runtime._rearm(signo, signo not in _held)
 
 
 def hold(signals: Iterable[int]) -> None:
@@ -181,9 +220,11 @@ def _signal_(signalnum: int, handler: Handler, /) -> Handler:
         if handler is _handler_of_c:
             return handler
         # As ever, Python's handler takes the place of the one it does not know.
-        _c_handlers.discard(signalnum)
-        _view[signalnum] = _handler_of_c
-        _real_signal(signalnum, _on_signal)
+        with changing():
+            _c_handlers.discard(signalnum)
+            _view[signalnum] = _handler_of_c
+            _real_signal(signalnum, _on_signal)
+            _put_on_top(signalnum)
     before = _view[signalnum]
     if handler is not _on_signal:
         _view[signalnum] = handler
@@ -197,9 +238,13 @@ def _signal_(signalnum: int, handler: Handler, /) -> Handler:
         logging.getLogger("graceshut").warning(words, name, name[3:])
     # As the real one: without SA_RESTART, until siginterrupt says otherwise.
     _signal.siginterrupt(signalnum, True)
-    if _runtime is not None and _runtime._open:
-        _runtime._rearm(int(signalnum), signalnum not in _held)
+    _put_on_top(signalnum)
     return before
+
+
+def _put_on_top(signo: int) -> None:
+    if _runtime is not None and _runtime._open:
+        _runtime._rearm(int(signo), signo not in _held)
 
 
 def _getsignal(signalnum: int, /) -> Handler:
@@ -225,13 +270,16 @@ def _on_signal(signum: int, frame: Optional[FrameType]) -> None:
     """The one callable in Python's table. Runs in the main thread between two instructions, some time after the native
     handler has acted."""
     global _caught, _interrupted_at
+    if _meanwhile is not None:
+        _meanwhile.add(signum)
+        return
     handler = _view.get(signum, _DFL)
     if not _is_ours():
         return _as_before(signum, frame, handler)
     if signum == _signal.SIGINT != _kick and callable(handler) and not _is_swallowed(signum, handler):
         # The program's KeyboardInterrupt comes first, however late this thread is.
         _interrupted_at = time.monotonic()
-    elif not _in_fork and time.monotonic() - _interrupted_at >= _AFTER_INTERRUPT:
+    elif time.monotonic() - _interrupted_at >= _AFTER_INTERRUPT and not _in_fork_step(frame):
         # Core asks again.
         code = _graceshut.exit_due()
         if code is not None:
@@ -291,8 +339,24 @@ def ending() -> None:
 
 
 _forking = threading.local()
-#: Inside the after-fork step: what is raised there is written to stderr and forgotten.
-_in_fork = False
+#: Where this process was forked: code, instruction, and whether that was multiprocessing.
+_forked: Optional[tuple[CodeType, int, bool]] = None
+
+
+def _in_fork_step(frame: Optional[FrameType]) -> bool:
+    """Whether this child is not under way yet: what is raised in a step after fork is written to stderr and forgotten, and
+    between os.fork and multiprocessing's own first step it would unwind the parent's stack."""
+    if _forked is None:
+        return False
+    code, at, by_multiprocessing = _forked
+    top = frame
+    while frame is not None:
+        if by_multiprocessing and frame.f_code.co_name == "_bootstrap":
+            return False
+        if frame.f_code is code and (by_multiprocessing or frame is not top and frame.f_lasti == at):
+            return True
+        frame = frame.f_back
+    return False
 
 
 def before_fork() -> None:
@@ -307,10 +371,19 @@ def unblock() -> None:
         _signal.pthread_sigmask(_signal.SIG_SETMASK, mask)
 
 
-def after_fork() -> None:
-    """In a forked child: handlers as the program itself has set them, until it installs."""
-    global _waiting
-    _waiting = 0
+def after_fork(forker: Optional[FrameType], rearms: bool) -> None:
+    """In a forked child: handlers as the program itself has set them, until it installs. ``forker`` called fork.
+
+    What came meanwhile meets them, unless the child ``rearms`` now: then it waits for that, in :func:`_register`.
+    """
+    global _waiting, _meanwhile, _forked
+    # What another thread of the parent was about, and what had come there.
+    _waiting, _meanwhile, _forked = 0, None, None
+    if forker is not None:
+        code = forker.f_code
+        launches = code.co_name == "_launch" and forker.f_globals.get("__name__") == "multiprocessing.popen_fork"
+        _forked = code, forker.f_lasti, launches
     if _pid:
         disarm()
-    unblock()
+    if not rearms:
+        unblock()
