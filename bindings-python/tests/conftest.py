@@ -64,7 +64,7 @@ class Child:
         until = time.monotonic() + limit
         stdout = self.process.stdout
         assert stdout is not None
-        while f"{line}\n".encode() not in self.out:
+        while line.encode() not in self.out.split(b"\n")[:-1]:
             left = until - time.monotonic()
             assert left > 0 and select.select([stdout], [], [], left)[0], f"no {line!r} in {limit} s: {self.words()}"
             piece = os.read(stdout.fileno(), 65536)
