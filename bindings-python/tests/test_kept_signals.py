@@ -136,3 +136,34 @@ def test_at_any_time(child, policy):
     print(found.count(0), "shut down,", found.count(-15), "died before")
     # A child that is re-armed by policy is never without a handler.
     assert len(found) == 200 and set(found) <= ({0, -15} if policy == "install" else {0}) and 0 in found, found
+
+
+@pytest.mark.parametrize("how", ["os.fork", "multiprocessing"])
+def test_in_somebody_elses_step_after_fork(child, how):
+    """What is raised there is written to stderr and forgotten; before multiprocessing's own part it unwinds the parent's stack."""
+    c = child(
+        f"""
+        import multiprocessing
+        gs = graceshut.install(grace=10, report="none", after_fork="rearm")
+        gs.hook("flush", lambda: print("flushed", os.getpid() == parent), name="f", fork="inherit")
+        parent = os.getpid()
+        def slow():
+            os.kill(os.getpid(), signal.SIGTERM)
+            until = time.monotonic() + 0.5
+            while time.monotonic() < until: time.sleep(0.01)
+        os.register_at_fork(after_in_child=slow)
+        try:
+            if {how!r} == "os.fork":
+                pid = os.fork()
+                if pid == 0: parent = None; time.sleep(9); os._exit(99)
+                print("child", os.waitstatus_to_exitcode(os.wait()[1]))
+            else:
+                p = multiprocessing.get_context("fork").Process(target=time.sleep, args=(9,)); p.start(); p.join(20)
+                print("child", p.exitcode)
+        finally:
+            print("unwound", os.getpid() == parent)
+        """
+    ).end()
+    assert c.rc == 0 and "ignored" not in c.err and "Traceback" not in c.err, c.words()
+    child_unwinds = ["unwound False"] if how == "os.fork" else []
+    assert c.lines == ["flushed False", *child_unwinds, "child 0", "unwound True", "flushed True"], c.words()
