@@ -35,7 +35,8 @@ class Messages:
     """
 
     def __init__(self, consumer: Any, *, timeout: Optional[float] = None, gs: Optional[GraceShut] = None) -> None:
-        self.consumer, self._timeout = consumer, timeout
+        self.consumer: Any = consumer
+        self._timeout = timeout
         self._gs = install_of(gs)
         self._progress = Progress()
         self._batch: list[Any] = []
