@@ -49,6 +49,7 @@ pub use config::{
 pub use engine::{ExitPlan, HookOutcome, Reason, ReasonKind, Removal, ShutdownOutcome};
 pub use error::{Error, ErrorKind};
 pub use hook::{BoxFuture, Completion, Context, HookBuilder, HookError, HookHandle, HookResult};
+pub use hooks::wasm::{WasmBody, WasmProvider, provide_wasm};
 pub use host::{Host, Native};
 pub use inflight::{Guard, InFlight};
 pub use plan::{Amount, OnFailure, Order, PhasePatch, Preview, format_duration, parse_duration};

@@ -8,7 +8,8 @@ use std::time::Duration;
 use graceshut::clock::At;
 use graceshut::config::NormalGrace;
 use graceshut::engine::{
-    Command, Event, ExitPlan, HookOutcome, HookSpec, Kind, NotStarted, ReasonKind, Settings, ShutdownOutcome, Skip, What,
+    Command, Ending, Event, ExitPlan, HookOutcome, HookSpec, Kind, NotStarted, ReasonKind, Settings, ShutdownOutcome, Skip,
+    What,
 };
 use graceshut::plan::{Amount, Order, PhasePatch};
 use sim::bench::*;
@@ -120,6 +121,43 @@ fn r5_6_a_hook_that_never_began_is_not_started() {
     assert_eq!(b.outcome(h), Some(HookOutcome::NotStarted(NotStarted::HostBusy)));
     assert!(!b.engine.may_begin(n));
     assert_eq!(b.finished().unwrap().0, DEGRADED);
+}
+
+#[test]
+fn r6_1_wasm_that_is_not_compiled_in_time_is_not_started_and_says_so() {
+    let wasm = |name| HookSpec { kind: Kind::WASM, timeout: Some(ms(100)), ..spec(DRAIN, name) };
+    let mut b = Bench::new(settings());
+    let (taken, waiting, begun) = (b.add(wasm("taken")), b.add(wasm("waiting")), b.add(wasm("begun")));
+    b.signal(0, TERM);
+    assert!(b.engine.note_preparing(taken) && b.engine.note_preparing(begun));
+    b.begun(50, begun);
+    b.run_to(100);
+    assert_eq!(b.outcome(taken), Some(HookOutcome::NotStarted(NotStarted::NotCompiled)));
+    assert_eq!(b.outcome(waiting), Some(HookOutcome::NotStarted(NotStarted::NoWorker)), "no worker ever took it");
+    assert_eq!(b.outcome(begun), Some(HookOutcome::Killed));
+    assert!(!b.engine.note_preparing(taken), "its time has passed");
+    assert!(!b.commands.contains(&Command::Kill(taken)), "there is nothing to kill");
+}
+
+#[test]
+fn r6_1_a_killed_hook_says_where_it_was() {
+    let mut b = Bench::new(settings());
+    let h = b.add(HookSpec { kind: Kind::WASM, timeout: Some(ms(100)), ..spec(DRAIN, "h") });
+    let l = b.add(HookSpec { kind: Kind::WASM, timeout: Some(ms(100)), ..spec(FLUSH, "l") });
+    b.signal(0, TERM);
+    b.begun(0, h);
+    b.run_to(100);
+    assert_eq!((b.outcome(h), b.engine.is_any_dying()), (Some(HookOutcome::Killed), true));
+    assert!(b.commands.contains(&Command::Kill(h)));
+    b.handle(101, Event::Done(h, Ending::Stopped("in spin".to_owned()), None));
+    assert!(b.has(&What::HookStopped(h, "in spin".to_owned())) && !b.engine.is_any_dying());
+    assert!(b.engine.still_running().is_empty(), "it is over, not abandoned");
+    // Its own word comes before the engine's look: the same outcome, the same place.
+    b.begun(101, l);
+    b.handle(201, Event::Done(l, Ending::Stopped("in sleep".to_owned()), None));
+    let message = Some("in sleep".to_owned());
+    assert!(b.has(&What::HookEnd { hook: l, outcome: HookOutcome::Killed, late: false, panic: false, message }));
+    assert!(!b.engine.is_any_dying());
 }
 
 #[test]

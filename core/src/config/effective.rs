@@ -164,6 +164,10 @@ fn hook_text(h: &HookDecl) -> String {
             let to = s.pidfile.as_ref().map_or_else(|| format!("pid {}", s.pid.unwrap_or(0)), |p| p.display().to_string());
             ("signal", format!("{} to {to}", signame::name_of(s.signo)))
         }
+        DeclKind::Wasm(spec) => {
+            let path = spec.as_str().or_else(|| spec.get("path")?.as_str());
+            ("wasm", path.unwrap_or_default().to_owned())
+        }
     };
     let name = h.name_or_kind();
     let timeout = h.timeout.map_or_else(String::new, |t| format!(", timeout {}", format_duration(t)));

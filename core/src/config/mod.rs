@@ -33,6 +33,7 @@ pub use options::{
 pub use origin::{Origin, Setting};
 pub use platform::{Platform, Surroundings};
 pub use read::read;
+pub(crate) use read_hook::allow_wasm;
 pub use resolve::{Config, SignalSetting, resolve};
 pub use sources::Sources;
 pub use time::{NumberUnit, number};

@@ -177,6 +177,7 @@ impl HookDecl {
             DeclKind::Delay(_) => "delay",
             DeclKind::Inflight(_) => "inflight",
             DeclKind::Signal(_) => "signal",
+            DeclKind::Wasm(_) => "wasm",
         }
     }
 }
@@ -194,6 +195,8 @@ pub enum DeclKind {
     Inflight(String),
     /// Sends a signal.
     Signal(SignalSpec),
+    /// Runs WebAssembly: a path, or a table of path and grants, read by whoever runs it (`docs/wasm-hooks.md`).
+    Wasm(serde_json::Value),
 }
 
 /// A command run as a hook, in a process group of its own; TERM at the soft deadline, KILL at the hard one.

@@ -1,6 +1,7 @@
 //! `[[hook]]`: a hook declared as data (spec 8.5).
 
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use serde_json::Value;
 
@@ -17,6 +18,14 @@ const KEYS: &[&str] =
 const FORK: &[(&str, bool)] = &[("parent", false), ("inherit", true)];
 const METHODS: &[(&str, &str)] =
     &[("GET", "GET"), ("PUT", "PUT"), ("POST", "POST"), ("DELETE", "DELETE"), ("PATCH", "PATCH"), ("HEAD", "HEAD")];
+
+/// Somebody in this process runs WebAssembly.
+static WASM: AtomicBool = AtomicBool::new(false);
+
+/// From now on `wasm` hooks are read.
+pub(crate) fn allow_wasm() {
+    WASM.store(true, Relaxed);
+}
 
 impl Item<'_> {
     /// Every `[[hook]]`, in order.
@@ -173,6 +182,7 @@ fn kind(t: &Table<'_>) -> Result<DeclKind, Error> {
         "delay" => item.time().map(DeclKind::Delay),
         "inflight" => item.string().map(DeclKind::Inflight),
         "signal" => item.signal_spec().map(DeclKind::Signal),
+        _ if WASM.load(Relaxed) => Ok(DeclKind::Wasm(item.value().clone())),
         _ => {
             Err(item.refuse(ErrorKind::Unsupported, "this build has no wasm hooks; use exec, http, delay, inflight or signal"))
         }

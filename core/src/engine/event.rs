@@ -60,6 +60,8 @@ pub enum Ending {
     },
     /// With the host's cancellation error.
     Cancelled,
+    /// It was stopped for real, and this is where it was.
+    Stopped(String),
 }
 
 /// What the driver has to do.

@@ -191,10 +191,25 @@ impl Engine {
         self.hooks.get(id.index()).is_some_and(|h| h.step == Step::Given)
     }
 
+    /// A worker took a hook of a kind that prepares itself; false when its time has passed.
+    pub fn note_preparing(&mut self, id: HookId) -> bool {
+        let may = self.may_begin(id);
+        if let Some(hook) = self.hooks.get_mut(id.index()) {
+            hook.preparing = may;
+        }
+        may
+    }
+
     pub(super) fn on_done(&mut self, id: HookId, ending: Ending, code: Option<i32>, now: At) {
         let Some(hook) = self.hooks.get_mut(id.index()) else { return };
         if code.is_some() && self.proposed_code.is_none() {
             self.proposed_code = code;
+        }
+        if std::mem::take(&mut hook.dying) {
+            if let Ending::Stopped(place) = ending {
+                self.record(now, What::HookStopped(id, place));
+            }
+            return;
         }
         if hook.still_running {
             hook.still_running = false;
@@ -206,7 +221,8 @@ impl Engine {
         // The deadline decides, not the order in which two threads were scheduled. It has ended, so nobody is told to end it.
         if now >= hook.hard && hook.spec.kind.pause.is_none() {
             let killable = hook.spec.kind.killable;
-            self.end_running(id, if killable { HookOutcome::Killed } else { HookOutcome::Abandoned }, None, false, now);
+            let place = if let Ending::Stopped(place) = ending { Some(place) } else { None };
+            self.end_running(id, if killable { HookOutcome::Killed } else { HookOutcome::Abandoned }, place, false, now);
             if !killable {
                 self.record(now, What::HookReturned(id));
             }
@@ -216,6 +232,7 @@ impl Engine {
             Ending::Ok => (HookOutcome::Ok, None, false),
             Ending::Failed { message, panic } => (HookOutcome::Failed, Some(message), panic),
             Ending::Cancelled => (HookOutcome::Cancelled, None, false),
+            Ending::Stopped(place) => (HookOutcome::Killed, Some(place), false),
         };
         self.end_running(id, outcome, message, panic, now);
         self.go_on(now);
@@ -283,10 +300,12 @@ impl Engine {
     /// abandoned body can always find out.
     pub(super) fn expire_hook(&mut self, id: HookId, now: At) {
         let hook = self.hook(id);
-        let (kind, begun, taken) = (hook.spec.kind, hook.step == Step::Begun, hook.taken);
+        let (kind, begun) = (hook.spec.kind, hook.step == Step::Begun);
+        let (taken, preparing) = (hook.taken, hook.preparing);
         let outcome = match kind {
             Kind { pause: Some(_), .. } => HookOutcome::Ok,
             Kind { killable: true, .. } if begun => HookOutcome::Killed,
+            Kind { prepares: true, .. } if !begun && preparing => HookOutcome::NotStarted(NotStarted::NotCompiled),
             Kind { lane: Lane::Host, .. } if !begun && taken => HookOutcome::NotStarted(NotStarted::HostBusy),
             Kind { lane: Lane::Native | Lane::Host, .. } if !begun => HookOutcome::NotStarted(NotStarted::NoWorker),
             _ => HookOutcome::Abandoned,
@@ -296,6 +315,8 @@ impl Engine {
             self.cancel_hook(id, now);
         }
         self.hook_mut(id).still_running = outcome == HookOutcome::Abandoned && kind.lane != Lane::Engine;
+        // Only such a kind says where it was; a command's last word is its status, which nobody waits for.
+        self.hook_mut(id).dying = outcome == HookOutcome::Killed && kind.prepares;
         match outcome {
             HookOutcome::Killed => self.command(Command::Kill(id)),
             HookOutcome::Ok => {}

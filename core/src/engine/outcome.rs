@@ -44,6 +44,8 @@ pub enum NotStarted {
     HostBusy,
     /// No worker thread was free and none could be made.
     NoWorker,
+    /// Its code was not compiled yet.
+    NotCompiled,
 }
 
 impl HookOutcome {
@@ -72,6 +74,7 @@ impl HookOutcome {
             HookOutcome::Skipped(Skip::HostClosed) => "host_closed",
             HookOutcome::NotStarted(NotStarted::HostBusy) => "host_busy",
             HookOutcome::NotStarted(NotStarted::NoWorker) => "no_worker",
+            HookOutcome::NotStarted(NotStarted::NotCompiled) => "not_compiled",
             _ => return None,
         })
     }

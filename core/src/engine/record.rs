@@ -97,6 +97,8 @@ pub enum What {
         /// The error's own words.
         message: Option<String>,
     },
+    /// A killed hook has stopped, and this is where it was.
+    HookStopped(HookId, String),
     /// An abandoned hook ended after all.
     HookReturned(HookId),
     /// Work in flight.

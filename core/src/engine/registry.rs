@@ -37,6 +37,8 @@ pub struct Kind {
     pub lane: Lane,
     /// It can be stopped for real at its hard deadline.
     pub killable: bool,
+    /// A worker that takes it may have to wait for its code before it begins: it says itself when that is.
+    pub prepares: bool,
     /// A pause: ends ok after this long, or when its time is cut. `None` on a `delay` kind: the announce delay.
     pub pause: Option<Pause>,
 }
@@ -52,24 +54,27 @@ pub enum Pause {
 
 impl Kind {
     /// A function of the process itself that needs no host.
-    pub const NATIVE: Kind = Kind { label: "function", lane: Lane::Native, killable: false, pause: None };
+    pub const NATIVE: Kind = Kind { label: "function", lane: Lane::Native, killable: false, prepares: false, pause: None };
     /// A function that runs inside the host.
-    pub const HOST: Kind = Kind { label: "function", lane: Lane::Host, killable: false, pause: None };
+    pub const HOST: Kind = Kind { label: "function", lane: Lane::Host, killable: false, prepares: false, pause: None };
     /// A command.
-    pub const EXEC: Kind = Kind { label: "exec", lane: Lane::Native, killable: true, pause: None };
+    pub const EXEC: Kind = Kind { label: "exec", lane: Lane::Native, killable: true, prepares: false, pause: None };
     /// One HTTP request.
-    pub const HTTP: Kind = Kind { label: "http", lane: Lane::Native, killable: false, pause: None };
+    pub const HTTP: Kind = Kind { label: "http", lane: Lane::Native, killable: false, prepares: false, pause: None };
+    /// WebAssembly, compiled in the background and stopped for real.
+    pub const WASM: Kind = Kind { label: "wasm", lane: Lane::Native, killable: true, prepares: true, pause: None };
     /// A signal to another process.
-    pub const SIGNAL: Kind = Kind { label: "signal", lane: Lane::Native, killable: false, pause: None };
+    pub const SIGNAL: Kind = Kind { label: "signal", lane: Lane::Native, killable: false, prepares: false, pause: None };
     /// The wait for work in flight.
-    pub const INFLIGHT: Kind = Kind { label: "inflight", lane: Lane::Engine, killable: false, pause: None };
+    pub const INFLIGHT: Kind = Kind { label: "inflight", lane: Lane::Engine, killable: false, prepares: false, pause: None };
     /// The announce delay.
-    pub const ANNOUNCE: Kind = Kind { label: "delay", lane: Lane::Engine, killable: false, pause: Some(Pause::Announce) };
+    pub const ANNOUNCE: Kind =
+        Kind { label: "delay", lane: Lane::Engine, killable: false, prepares: false, pause: Some(Pause::Announce) };
 
     /// A pause of `d`.
     #[must_use]
     pub const fn delay(d: Duration) -> Kind {
-        Kind { label: "delay", lane: Lane::Engine, killable: false, pause: Some(Pause::Fixed(d)) }
+        Kind { label: "delay", lane: Lane::Engine, killable: false, prepares: false, pause: Some(Pause::Fixed(d)) }
     }
 }
 
@@ -126,6 +131,10 @@ pub(super) struct Hook {
     pub(super) taken: bool,
     /// Abandoned, and its body has not returned yet.
     pub(super) still_running: bool,
+    /// A worker took it and waits for its code.
+    pub(super) preparing: bool,
+    /// Killed, and it has not said yet where it was.
+    pub(super) dying: bool,
     /// Its own name and the names it waits for, in the roster of its phase.
     pub(super) name: u32,
     pub(super) awaits: Box<[u32]>,
@@ -151,6 +160,8 @@ impl Hook {
             cancelled: false,
             taken: false,
             still_running: false,
+            preparing: false,
+            dying: false,
             blockers: 0,
             extends: 0,
             outcome: None,
@@ -310,6 +321,12 @@ impl Engine {
     #[must_use]
     pub fn was_proposed_a_code(&self) -> bool {
         self.proposed_code.is_some()
+    }
+
+    /// True while a hook that was killed has not said where it was.
+    #[must_use]
+    pub fn is_any_dying(&self) -> bool {
+        self.hooks.iter().any(|h| h.dying)
     }
 
     /// True when an abandoned hook of the native lane still runs (spec 6.5: no static destructors then).

@@ -96,6 +96,12 @@ impl HookBuilder {
         self
     }
 
+    /// The name given to [`Runtime::hook`](crate::Runtime::hook).
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
     fn kind(&self) -> Kind {
         if self.lane == Lane::Host { Kind::HOST } else { Kind::NATIVE }
     }
@@ -195,6 +201,24 @@ impl HookBuilder {
         self.add(Kind::SIGNAL, Body::Run(Box::new(move |ctx| crate::hooks::signal::run(&spec, ctx))))
     }
 
+    /// WebAssembly, as the `wasm` key of a declaration has it: a path, or a table of path and grants (`docs/wasm-hooks.md`).
+    ///
+    /// # Errors
+    /// As [`run`](HookBuilder::run); `Unsupported` where no [`WasmProvider`](crate::WasmProvider) is there, and what it refuses.
+    pub fn wasm(self, spec: &serde_json::Value) -> Result<HookHandle, Error> {
+        let body = crate::hooks::wasm::prepare(&self.name, spec)?;
+        self.add(Kind::WASM, Body::Run(body))
+    }
+
+    /// For the crate that runs WebAssembly: `body` waits for its code, calls [`Context::begin`] and ends when that says no,
+    /// and is stopped for real by what it gives to [`Context::on_kill`].
+    ///
+    /// # Errors
+    /// As [`run`](HookBuilder::run).
+    pub fn wasm_body(self, body: impl FnOnce(&Context) -> HookResult + Send + 'static) -> Result<HookHandle, Error> {
+        self.add(Kind::WASM, Body::Run(Box::new(body)))
+    }
+
     pub(crate) fn announce(self) -> Result<HookHandle, Error> {
         self.add(Kind::ANNOUNCE, Body::Pause)
     }
@@ -214,6 +238,7 @@ impl HookBuilder {
             DeclKind::Delay(d) => builder.delay(*d),
             DeclKind::Inflight(group) => builder.inflight(group),
             DeclKind::Signal(spec) => builder.signal(spec.clone()),
+            DeclKind::Wasm(spec) => builder.wasm(spec),
         }
     }
 }

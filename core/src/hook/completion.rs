@@ -20,6 +20,8 @@ pub enum HookError {
     Panicked(String),
     /// It asked to exit with this status: the status is proposed, the plan goes on (spec 8.6).
     Exit(i32),
+    /// It was stopped for real at its deadline; where it was. For kinds that can be (see [`Context::on_kill`]).
+    Killed(String),
 }
 
 impl HookError {
@@ -40,7 +42,7 @@ impl<E: std::error::Error> From<E> for HookError {
 impl fmt::Display for HookError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            HookError::Failed(m) | HookError::Panicked(m) => f.write_str(m),
+            HookError::Failed(m) | HookError::Panicked(m) | HookError::Killed(m) => f.write_str(m),
             HookError::Cancelled => f.write_str("cancelled"),
             HookError::Exit(code) => write!(f, "exit called with {code}"),
         }
@@ -51,6 +53,7 @@ pub(crate) fn ending_of(result: HookResult) -> (Ending, Option<i32>) {
     match result {
         Ok(()) => (Ending::Ok, None),
         Err(HookError::Cancelled) => (Ending::Cancelled, None),
+        Err(HookError::Killed(place)) => (Ending::Stopped(place), None),
         Err(HookError::Failed(message)) => (Ending::Failed { message, panic: false }, None),
         Err(HookError::Panicked(message)) => (Ending::Failed { message, panic: true }, None),
         Err(HookError::Exit(0)) => (Ending::Ok, Some(0)),

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::completion::{HookResult, nap};
 use crate::clock::At;
-use crate::engine::{Event, HookId, Lane, Reason};
+use crate::engine::{Event, HookId, Kind, Lane, Reason};
 use crate::runtime::Shared;
 use crate::wake::Wake;
 
@@ -24,6 +24,8 @@ pub(crate) struct Ctx {
     pub(crate) shared: Arc<Shared>,
     pub(crate) id: HookId,
     pub(crate) lane: Lane,
+    /// The body says itself when it begins, also on the native lane.
+    pub(crate) prepares: bool,
     pub(crate) phase_index: usize,
     name: String,
     phase: String,
@@ -39,7 +41,7 @@ impl Ctx {
     pub(crate) fn new(
         shared: Arc<Shared>,
         id: HookId,
-        lane: Lane,
+        kind: Kind,
         phase_index: usize,
         phase: String,
         name: String,
@@ -47,7 +49,8 @@ impl Ctx {
         Arc::new(Ctx {
             shared,
             id,
-            lane,
+            lane: kind.lane,
+            prepares: kind.prepares,
             phase_index,
             name,
             phase,
@@ -184,8 +187,9 @@ impl Context {
         list.push(canceller);
     }
 
-    /// For kinds that can be stopped for real: what the hard deadline does. Must not block.
-    pub(crate) fn on_kill(&self, f: impl Fn() + Send + 'static) {
+    /// For kinds that can be stopped for real (`exec`, `wasm`): what the hard deadline does, on the engine's own thread. Must
+    /// not block. The body then ends with [`HookError::Killed`](super::HookError::Killed) to say where it was.
+    pub fn on_kill(&self, f: impl Fn() + Send + 'static) {
         let mut kill = self.inner.on_kill.lock().unwrap_or_else(PoisonError::into_inner);
         if self.inner.killed.load(SeqCst) {
             // The deadline came while the command was being started.
@@ -226,7 +230,20 @@ impl Context {
         }
     }
 
-    /// For bodies of the host lane: says that the body really begins (the GIL is held, the loop has it).
+    /// The host's language, as the report has it.
+    #[must_use]
+    pub fn language(&self) -> &str {
+        self.inner.shared.language()
+    }
+
+    /// The run's id, as the report has it: one install, one id.
+    #[must_use]
+    pub fn run_id(&self) -> &str {
+        self.inner.shared.run_id()
+    }
+
+    /// For bodies of the host lane: says that the body really begins (the GIL is held, the loop has it); for wasm: its code
+    /// is there.
     /// `false`: its time has passed, do not run it.
     #[must_use]
     pub fn begin(&self) -> bool {

@@ -139,19 +139,25 @@ fn apply(report: &mut Report, hooks: &mut [Option<(usize, HookInfo)>], engine: &
                 report.warnings.push(format!("hook \"{}\" runs after a name that no hook of its phase has", spec.name));
             }
         }
-        What::HookStart(..) | What::HookExtend(..) | What::HookEnd { .. } => apply_hook(hooks, at_us, &record.what),
+        What::HookStart(..) | What::HookExtend(..) | What::HookEnd { .. } | What::HookStopped(..) => {
+            apply_hook(hooks, at_us, &record.what);
+        }
         What::Deadline(_) | What::PrestopWait(_) | What::HookCancel(_) | What::HookReturned(_) => {}
     }
 }
 
 fn apply_hook(hooks: &mut [Option<(usize, HookInfo)>], at_us: u64, what: &What) {
-    let (What::HookStart(id, _) | What::HookExtend(id, _) | What::HookEnd { hook: id, .. }) = what else { return };
+    let (What::HookStart(id, _) | What::HookExtend(id, _) | What::HookEnd { hook: id, .. } | What::HookStopped(id, _)) = what
+    else {
+        return;
+    };
     let Some(Some((_, info))) = hooks.get_mut(id.0 as usize) else { return };
     match what {
         What::HookStart(_, budget) => {
             info.start_us = Some(at_us);
             info.budget_us = finite(*budget);
         }
+        What::HookStopped(_, place) => info.message = Some(place.clone()),
         What::HookExtend(_, more) => info.budget_us = info.budget_us.map(|b| b + micros(*more)),
         What::HookEnd { outcome, late, panic, message, .. } => {
             info.outcome = outcome.word().to_owned();

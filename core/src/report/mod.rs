@@ -126,7 +126,7 @@ pub struct PhaseInfo {
 pub struct HookInfo {
     /// Its name.
     pub name: String,
-    /// `function`, `exec`, `http`, `delay`, `inflight` or `signal`.
+    /// `function`, `exec`, `http`, `delay`, `inflight`, `signal` or `wasm`.
     pub kind: String,
     /// `ok`, `failed`, `cancelled`, `abandoned`, `killed`, `skipped` or `not_started`.
     pub outcome: String,
@@ -138,7 +138,7 @@ pub struct HookInfo {
     pub panic: bool,
     /// Its outcome does not count.
     pub optional: bool,
-    /// The error's own words.
+    /// The error's own words; for a killed wasm hook where it was.
     pub message: Option<String>,
     /// When it was started, from the trigger; null: never.
     pub start_us: Option<u64>,

@@ -237,7 +237,13 @@ fn run_body(f: RunBody, context: Context) {
     let completion = Completion::new(context);
     let context = completion.context();
     taken(context);
-    if context.inner.lane == Lane::Native && !context.begin() {
+    if context.inner.prepares {
+        // It waits for its code first; see `Context::begin`.
+        let id = context.inner.id;
+        if !context.inner.shared.with_engine(|e| e.note_preparing(id)) {
+            return;
+        }
+    } else if context.inner.lane == Lane::Native && !context.begin() {
         return; // its time passed while it waited for a worker; the completion's late word changes nothing
     }
     let result = super::exit::inside_hook(context, || {

@@ -146,6 +146,14 @@ impl Shared {
         self.with_engine(|e| e.reason().cloned())
     }
 
+    pub(crate) fn language(&self) -> &str {
+        self.host.language()
+    }
+
+    pub(crate) fn run_id(&self) -> &str {
+        &self.run_id
+    }
+
     fn pool(&self, lane: Lane) -> &Arc<Workers> {
         if lane == Lane::Host { &self.host_lane } else { &self.native }
     }
@@ -180,7 +188,7 @@ impl Shared {
             let before = core.engine.next_deadline();
             // The slot first: a hook registered into the running phase is started within `register`.
             let next = HookId(u32::try_from(core.slots.len()).map_err(|_| Error::new(ErrorKind::BadValue, "too many hooks"))?);
-            let ctx = Ctx::new(Arc::clone(this), next, kind.lane, index, phase.to_owned(), name.to_owned());
+            let ctx = Ctx::new(Arc::clone(this), next, kind, index, phase.to_owned(), name.to_owned());
             core.slots.push(Some(Slot { body: Some(body), ctx }));
             let spec = HookSpec { phase: index, name: name.to_owned(), timeout, after, optional, kind };
             match core.engine.register(spec, At::now()) {

@@ -15,6 +15,9 @@ use crate::signal;
 /// How long writing the report may hold the leaving up.
 pub(super) const WRITE_LIMIT: Duration = Duration::from_millis(250);
 
+/// How long the report waits for a killed hook to say where it was: it is stopped already, give or take a scheduling delay.
+const LAST_WORDS: Duration = Duration::from_millis(20);
+
 /// Records taken under the lock at a time.
 const AT_A_TIME: usize = 64;
 
@@ -27,6 +30,7 @@ pub(super) fn run(shared: &Arc<Shared>) {
         let seen = shared.events.wake.seen();
         if shared.door.is_finished() && !written {
             written = true;
+            shared.hear_last_words();
             shared.tell(&mut told);
             shared.write_report();
         }
@@ -88,6 +92,7 @@ fn view(engine: &Engine, record: &Record) -> Option<EventView> {
         What::PrestopWait(most) => EventView { value: Some(micros(*most)), ..plain("prestop_wait") },
         What::Budgeted { .. }
         | What::HookExtend(..)
+        | What::HookStopped(..)
         | What::HookReturned(_)
         | What::InFlight { .. }
         | What::UnknownAfter(_) => {
@@ -115,6 +120,13 @@ impl Shared {
             if records.len() < AT_A_TIME {
                 return;
             }
+        }
+    }
+
+    fn hear_last_words(&self) {
+        let limit = At::now().plus(LAST_WORDS);
+        while self.with_engine(|e| e.is_any_dying()) && At::now() < limit {
+            std::thread::sleep(Duration::from_micros(200));
         }
     }
 
