@@ -12,7 +12,8 @@ fn root() -> PathBuf {
 /// Which crates of the workspace each crate may depend on (tests included).
 const CRATES: &[(&str, &[&str])] = &[
     ("core", &[]),
-    ("bindings-c", &["graceshut"]),
+    ("wasm", &["graceshut"]),
+    ("bindings-c", &["graceshut", "graceshut-wasm"]),
     ("bindings-python", &["graceshut"]),
     ("bindings-node", &["graceshut"]),
     ("cli", &["graceshut"]),

@@ -1,0 +1,147 @@
+//! Compiling in the background (never at the signal): one thread for all hooks, there only while there is something to do.
+
+use std::collections::VecDeque;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use graceshut::clock::At;
+use graceshut::{Context, Error};
+use wasmtime::{Engine, InstancePre, Module};
+
+use crate::check::Shape;
+use crate::guest::Guest;
+use crate::{cache, link};
+
+/// How often a hook that waits for its code looks whether its time has passed.
+const LOOK: Duration = Duration::from_millis(50);
+
+enum State {
+    Compiling,
+    Ready(InstancePre<Guest>),
+    Failed(String),
+}
+
+/// The code of one hook, from its registration on.
+pub(crate) struct Code {
+    engine: &'static Engine,
+    bytes: Arc<[u8]>,
+    pub(crate) shape: Shape,
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+struct Queue {
+    jobs: VecDeque<Arc<Code>>,
+    /// The process in which a thread works on them: a forked child has none.
+    worker: Option<u32>,
+}
+
+static QUEUE: Mutex<Queue> = Mutex::new(Queue { jobs: VecDeque::new(), worker: None });
+
+fn queue() -> MutexGuard<'static, Queue> {
+    QUEUE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Code {
+    /// Begins to compile.
+    ///
+    /// # Errors
+    /// `Os` when no thread can be made.
+    pub(crate) fn begin(engine: &'static Engine, bytes: Arc<[u8]>, shape: Shape) -> Result<Arc<Code>, Error> {
+        let state = Mutex::new(State::Compiling);
+        let code = Arc::new(Code { engine, bytes, shape, state, changed: Condvar::new() });
+        let mut queue = queue();
+        if queue.worker != Some(std::process::id()) {
+            queue.jobs.clear();
+            let made = std::thread::Builder::new().name("gs-wasm".to_owned()).spawn(work);
+            made.map_err(|e| Error::os("cannot make the thread that compiles WebAssembly", &e))?;
+            queue.worker = Some(std::process::id());
+        }
+        queue.jobs.push_back(Arc::clone(&code));
+        Ok(code)
+    }
+
+    pub(crate) fn engine(&self) -> &'static Engine {
+        self.engine
+    }
+
+    fn compile(&self) {
+        let made = catch_unwind(AssertUnwindSafe(|| {
+            let module = self.module()?;
+            link::link(self.engine, &module, &self.shape).map_err(|e| format!("cannot be linked: {e:#}"))
+        }));
+        let state = match made {
+            Ok(Ok(pre)) => State::Ready(pre),
+            Ok(Err(why)) => State::Failed(why),
+            Err(_) => State::Failed("cannot be compiled: the compiler failed, please report it".to_owned()),
+        };
+        *self.lock() = state;
+        self.changed.notify_all();
+    }
+
+    fn module(&self) -> Result<Module, String> {
+        let name = cache::name(self.engine, &self.bytes);
+        if let Some(module) = cache::load(self.engine, &name) {
+            return Ok(module);
+        }
+        let module = Module::new(self.engine, &self.bytes).map_err(|e| format!("cannot be compiled: {e:#}"))?;
+        cache::store(&module, &name);
+        Ok(module)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits for the code, as long as the hook has time. `None`: its time has passed.
+    pub(crate) fn wait(&self, context: &Context) -> Option<Result<InstancePre<Guest>, String>> {
+        let mut state = self.lock();
+        loop {
+            match &*state {
+                State::Ready(pre) => return Some(Ok(pre.clone())),
+                State::Failed(why) => return Some(Err(why.clone())),
+                State::Compiling => {}
+            }
+            if context.deadline() <= At::now() {
+                return None;
+            }
+            state = self.changed.wait_timeout(state, LOOK).unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+
+    /// Waits until it is compiled, at most `limit`; for tools that run outside a shutdown.
+    ///
+    /// # Errors
+    /// Why it cannot be compiled, or that it took too long.
+    pub(crate) fn finish(&self, limit: Duration) -> Result<(), String> {
+        let until = At::now().plus(limit);
+        let mut state = self.lock();
+        loop {
+            match &*state {
+                State::Ready(_) => return Ok(()),
+                State::Failed(why) => return Err(why.clone()),
+                State::Compiling if At::now() >= until => return Err("it is still being compiled".to_owned()),
+                State::Compiling => {}
+            }
+            state = self.changed.wait_timeout(state, LOOK).unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+}
+
+/// The thread's body.
+fn work() {
+    crate::threads::block_signals();
+    loop {
+        let job = {
+            let mut queue = queue();
+            let job = queue.jobs.pop_front();
+            if job.is_none() {
+                queue.worker = None;
+            }
+            job
+        };
+        let Some(code) = job else { return };
+        code.compile();
+    }
+}

@@ -1,0 +1,231 @@
+//! A hook from registration to its outcome.
+
+use std::fs::File;
+use std::future::{Future, poll_fn};
+use std::io::Read;
+use std::path::Path;
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+use std::task::Poll;
+
+use graceshut::{Context, Error, ErrorKind, HookError, HookResult};
+use tokio::sync::Notify;
+use wasmtime::{Engine, InstancePre, Module, Store, Trap, UpdateDeadline, WasmBacktrace};
+use wasmtime_wasi::I32Exit;
+
+use crate::check::{self, Entry};
+use crate::compile::Code;
+use crate::guest::Guest;
+use crate::http::HttpGrants;
+use crate::spec::{Grants, MODULE_LIMIT, Source, Wasm};
+use crate::{abi, engine, threads};
+
+/// Functions named in a message; the innermost say the most.
+const FRAMES: usize = 6;
+
+/// What is set aside for a run.
+pub(crate) struct Prepared {
+    code: Arc<Code>,
+    grants: Grants,
+    http: HttpGrants,
+    memory: u64,
+    fuel: Option<u64>,
+}
+
+/// Reads and checks a module and begins to compile it.
+pub(crate) fn prepare(name: &str, wasm: &Wasm) -> Result<impl FnOnce(&Context) -> HookResult + Send + 'static, Error> {
+    let prepared = Prepared::new(name, wasm)?;
+    Ok(move |context: &Context| prepared.run(context))
+}
+
+impl Prepared {
+    fn new(name: &str, wasm: &Wasm) -> Result<Prepared, Error> {
+        let file = match &wasm.source {
+            Source::File(path) => format!(" {}", path.display()),
+            Source::Bytes(_) => String::new(),
+        };
+        let say = |kind, why: String| Error::new(kind, format!("wasm hook \"{name}\"{file}: {why}"));
+        let bad = |why| say(ErrorKind::BadValue, why);
+        wasm.check().map_err(bad)?;
+        let bytes = match &wasm.source {
+            Source::Bytes(bytes) => Arc::clone(bytes),
+            Source::File(path) => read(path).map_err(|why| say(ErrorKind::Os, why))?.into(),
+        };
+        let shape = check::shape(&bytes).map_err(bad)?;
+        check::granted(&shape, &wasm.grants, wasm.memory).map_err(bad)?;
+        let engine = engine::engine(wasm.fuel.is_some()).map_err(|why| say(ErrorKind::Unsupported, why))?;
+        Module::validate(engine, &bytes).map_err(|e| bad(format!("it is not valid: {e:#}")))?;
+        let mut grants = wasm.grants.clone();
+        for name in std::mem::take(&mut grants.env_of_host) {
+            grants.env.extend(std::env::var(&name).ok().map(|value| (name, value)));
+        }
+        let http: HttpGrants = std::mem::take(&mut grants.http).into();
+        let code = Code::begin(engine, bytes, shape)?;
+        Ok(Prepared { code, grants, http, memory: wasm.memory, fuel: wasm.fuel })
+    }
+
+    fn run(self, context: &Context) -> HookResult {
+        // `None`: its time passed while it was compiled, and the engine has said so (spec 6.1, `not_compiled`).
+        let Some(pre) = self.code.wait(context) else { return Ok(()) };
+        if !context.begin() {
+            return Ok(());
+        }
+        let pre = pre.map_err(HookError::failed)?;
+        let stop = Stop::arm(context, self.code.engine());
+        let guest = Guest::new(context, &self.grants, &self.http, self.memory).map_err(HookError::failed)?;
+        // One thread, this one. Blocking work of host functions (files, HTTP) has threads that end with it.
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_time()
+            .on_thread_start(threads::block_signals)
+            .build()
+            .map_err(|e| HookError::failed(format!("cannot run: {e}")))?;
+        let result = runtime.block_on(self.play(&pre, guest, &stop));
+        // A file operation or request that hangs is left to its thread.
+        runtime.shutdown_background();
+        result
+    }
+
+    async fn play(&self, pre: &InstancePre<Guest>, guest: Guest, stop: &Stop) -> HookResult {
+        let mut store = Store::new(self.code.engine(), guest);
+        store.limiter(|guest| &mut guest.limits);
+        let stopped = Arc::clone(&stop.now);
+        store.epoch_deadline_callback(move |_| {
+            // Another hook's end moves the epoch too.
+            Ok(if stopped.load(SeqCst) { UpdateDeadline::Interrupt } else { UpdateDeadline::Continue(1) })
+        });
+        store.set_epoch_deadline(1);
+        if let Some(units) = self.fuel {
+            store.set_fuel(units).map_err(|e| HookError::failed(format!("{e:#}")))?;
+        }
+        // After the deadline was set: a stop from here on moves the epoch past it.
+        if stop.now.load(SeqCst) {
+            return Err(HookError::Killed("before it began".to_owned()));
+        }
+        let ended = unless_stopped(stop, self.call(pre, &mut store)).await;
+        self.judge(ended, store.data(), stop)
+    }
+
+    async fn call(&self, pre: &InstancePre<Guest>, store: &mut Store<Guest>) -> wasmtime::Result<i32> {
+        let instance = pre.instantiate_async(&mut *store).await?;
+        let shape = &self.code.shape;
+        if shape.initialize {
+            instance.get_typed_func::<(), ()>(&mut *store, "_initialize")?.call_async(&mut *store, ()).await?;
+        }
+        if shape.abi {
+            let version = instance.get_typed_func::<(), i32>(&mut *store, "graceshut_abi")?.call_async(&mut *store, ()).await?;
+            if version != abi::VERSION {
+                return Err(wasmtime::Error::msg(abi::wrong_version(version)));
+            }
+        }
+        match shape.entry {
+            Entry::Run => {
+                let reason = abi::reason_number(store.data().context.reason().kind);
+                instance.get_typed_func::<i32, i32>(&mut *store, "run")?.call_async(&mut *store, reason).await
+            }
+            Entry::Start => {
+                instance.get_typed_func::<(), ()>(&mut *store, "_start")?.call_async(&mut *store, ()).await.map(|()| 0)
+            }
+        }
+    }
+
+    /// The outcome. `None`: it was stopped while a host function had not returned.
+    fn judge(&self, ended: Option<wasmtime::Result<i32>>, guest: &Guest, stop: &Stop) -> HookResult {
+        let Some(ended) = ended else {
+            let function = guest.at.map_or_else(|| "a host function".to_owned(), |f| format!("`{f}`"));
+            return Err(HookError::Killed(format!("stopped at its deadline in the host function {function}")));
+        };
+        let code = match ended {
+            Ok(code) => code,
+            Err(e) => match e.downcast_ref::<I32Exit>() {
+                Some(exit) => exit.0,
+                None => return Err(self.trapped(&e, guest, stop)),
+            },
+        };
+        match code {
+            0 => Ok(()),
+            -1 if guest.context.cancelled() => Err(HookError::Cancelled),
+            code => {
+                let words = guest.error.clone().or_else(|| guest.trouble.clone());
+                Err(HookError::failed(words.map_or_else(|| format!("returned {code}"), |w| format!("returned {code}: {w}"))))
+            }
+        }
+    }
+
+    fn trapped(&self, e: &wasmtime::Error, guest: &Guest, stop: &Stop) -> HookError {
+        let place = e.downcast_ref::<WasmBacktrace>().map(place).filter(|p| !p.is_empty());
+        let place = place.map_or_else(String::new, |p| format!(" in {p}"));
+        let trap = e.downcast_ref::<Trap>();
+        if trap == Some(&Trap::Interrupt) && stop.now.load(SeqCst) {
+            return HookError::Killed(format!(
+                "stopped at its deadline{}",
+                if place.is_empty() { " in its own code" } else { &place }
+            ));
+        }
+        let what = match trap {
+            Some(Trap::OutOfFuel) => format!("used up its fuel of {}", self.fuel.unwrap_or(0)),
+            Some(trap) => format!("trap: {trap}"),
+            None => e.root_cause().to_string(),
+        };
+        let limit = match guest.limits.reached {
+            Some("memory") => format!("; it had reached its memory limit of {} bytes", self.memory),
+            Some(what) => format!("; it had reached its {what} limit"),
+            None => String::new(),
+        };
+        let words = guest.error.as_ref().map_or_else(String::new, |w| format!(": {w}"));
+        HookError::failed(format!("{what}{place}{words}{limit}"))
+    }
+}
+
+/// The guest's functions, innermost first.
+fn place(trace: &WasmBacktrace) -> String {
+    let name = |f: &wasmtime::FrameInfo| {
+        let known = f.func_name().map(|n| format!("`{n}`"));
+        known.unwrap_or_else(|| format!("function {}", f.func_index()))
+    };
+    let names: Vec<String> = trace.frames().iter().take(FRAMES).map(name).collect();
+    names.join(" < ")
+}
+
+/// How a run is stopped for real: by the engine's thread, at the hard deadline, without waiting for anything.
+struct Stop {
+    now: Arc<AtomicBool>,
+    bell: Arc<Notify>,
+}
+
+impl Stop {
+    fn arm(context: &Context, engine: &'static Engine) -> Stop {
+        let stop = Stop { now: Arc::default(), bell: Arc::default() };
+        let (now, bell) = (Arc::clone(&stop.now), Arc::clone(&stop.bell));
+        context.on_kill(move || {
+            now.store(true, SeqCst);
+            engine.increment_epoch(); // ends guest code
+            bell.notify_one(); // ends the wait for a host function
+        });
+        stop
+    }
+}
+
+/// What `work` comes to; `None` when it waits for a host function and is stopped. Dropping it unwinds the guest.
+async fn unless_stopped<T>(stop: &Stop, work: impl Future<Output = T>) -> Option<T> {
+    let mut work = pin!(work);
+    let mut bell = pin!(stop.bell.notified());
+    poll_fn(|task| match work.as_mut().poll(task) {
+        Poll::Ready(result) => Poll::Ready(Some(result)),
+        Poll::Pending => bell.as_mut().poll(task).map(|()| None),
+    })
+    .await
+}
+
+/// Reads a regular file of at most the size allowed.
+fn read(path: &Path) -> Result<Vec<u8>, String> {
+    let failed = |e: std::io::Error| format!("cannot be read: {e}");
+    // Before it is opened: opening a named pipe waits for its writer.
+    if !std::fs::metadata(path).map_err(failed)?.is_file() {
+        return Err("cannot be read: it is no regular file".to_owned());
+    }
+    let mut bytes = Vec::new();
+    // One byte more than is allowed: the check of the size says the rest.
+    File::open(path).map_err(failed)?.take(MODULE_LIMIT + 1).read_to_end(&mut bytes).map_err(failed)?;
+    Ok(bytes)
+}
