@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -28,6 +29,7 @@ pub(crate) struct Code {
     bytes: Arc<[u8]>,
     pub(crate) shape: Shape,
     state: Mutex<State>,
+    from_cache: AtomicBool,
     changed: Condvar,
 }
 
@@ -50,7 +52,7 @@ impl Code {
     /// `Os` when no thread can be made.
     pub(crate) fn begin(engine: &'static Engine, bytes: Arc<[u8]>, shape: Shape) -> Result<Arc<Code>, Error> {
         let state = Mutex::new(State::Compiling);
-        let code = Arc::new(Code { engine, bytes, shape, state, changed: Condvar::new() });
+        let code = Arc::new(Code { engine, bytes, shape, state, from_cache: AtomicBool::new(false), changed: Condvar::new() });
         let mut queue = queue();
         if queue.worker != Some(std::process::id()) {
             queue.jobs.clear();
@@ -83,6 +85,7 @@ impl Code {
     fn module(&self) -> Result<Module, String> {
         let name = cache::name(self.engine, &self.bytes);
         if let Some(module) = cache::load(self.engine, &name) {
+            self.from_cache.store(true, SeqCst);
             return Ok(module);
         }
         let module = Module::new(self.engine, &self.bytes).map_err(|e| format!("cannot be compiled: {e:#}"))?;
@@ -110,16 +113,16 @@ impl Code {
         }
     }
 
-    /// Waits until it is compiled, at most `limit`; for tools that run outside a shutdown.
+    /// Waits until it is compiled, at most `limit`; for tools that run outside a shutdown. Answers whether it was cached.
     ///
     /// # Errors
     /// Why it cannot be compiled, or that it took too long.
-    pub(crate) fn finish(&self, limit: Duration) -> Result<(), String> {
+    pub(crate) fn finish(&self, limit: Duration) -> Result<bool, String> {
         let until = At::now().plus(limit);
         let mut state = self.lock();
         loop {
             match &*state {
-                State::Ready(_) => return Ok(()),
+                State::Ready(_) => return Ok(self.from_cache.load(SeqCst)),
                 State::Failed(why) => return Err(why.clone()),
                 State::Compiling if At::now() >= until => return Err("it is still being compiled".to_owned()),
                 State::Compiling => {}

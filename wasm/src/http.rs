@@ -146,7 +146,7 @@ impl Request {
         let response = request.send_lazy().map_err(|e| failed(&e))?;
         let mut answer = format!("{}\n", response.status_code).into_bytes();
         for (name, value) in &response.headers {
-            answer.extend_from_slice(format!("{name}: {value}\n").as_bytes());
+            answer.extend_from_slice(format!("{}: {value}\n", name.to_ascii_lowercase()).as_bytes());
         }
         answer.push(b'\n');
         let head = answer.len();

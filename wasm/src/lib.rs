@@ -57,11 +57,12 @@ pub fn enable() {
     graceshut::provide_wasm(&Provider);
 }
 
-/// Compiles a module into the cache ahead of time, with or without fuel (the code is another one). Blocks.
+/// Compiles a module into the cache ahead of time, with or without fuel (the code is another one); answers whether it was
+/// there already. Blocks.
 ///
 /// # Errors
 /// `BadValue` for what is no hook, `Timeout` when `limit` passes first.
-pub fn compile(bytes: impl Into<Arc<[u8]>>, fuel: bool, limit: Duration) -> Result<(), Error> {
+pub fn compile(bytes: impl Into<Arc<[u8]>>, fuel: bool, limit: Duration) -> Result<bool, Error> {
     let bytes = bytes.into();
     let bad = |why: String| Error::new(ErrorKind::BadValue, why);
     let shape = shape(&bytes).map_err(bad)?;

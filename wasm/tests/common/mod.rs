@@ -20,7 +20,7 @@ pub struct Stage {
 /// The cache of this test run: no other run's code, and nothing left in the user's own.
 pub fn cache_folder() -> std::path::PathBuf {
     static MADE: Once = Once::new();
-    let folder = std::env::temp_dir().join(format!("graceshut-wasm-test-{}", std::process::id()));
+    let folder = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("wasm-cache-{}", std::process::id()));
     MADE.call_once(|| {
         // SAFETY: called before any other thread of this test reads the environment: every test begins here.
         unsafe { std::env::set_var(graceshut_wasm::CACHE_VARIABLE, &folder) };

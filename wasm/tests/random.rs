@@ -1,0 +1,133 @@
+//! Registration with bytes that nobody meant: no panic, no hang, no memory beyond a limit; what is let in runs in its box.
+//! Bounded here; `make fuzz` sets GRACESHUT_FUZZ_SECONDS and a seed of its own.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod common;
+
+use std::time::{Duration, Instant};
+
+use common::{Stage, wat};
+use graceshut_wasm::Wasm;
+
+const TRIES: u32 = 1500;
+/// One registration; generous, for a loaded machine.
+const LIMIT: Duration = Duration::from_secs(10);
+/// Most resident memory of the whole test, compiling included.
+const MEMORY_KB: u64 = 700 << 10;
+/// Hooks of one shutdown.
+const BATCH: u32 = 100;
+
+/// xorshift64*: the same seed, the same test.
+struct Random(u64);
+
+impl Random {
+    fn next(&mut self) -> u64 {
+        self.0 ^= self.0 >> 12;
+        self.0 ^= self.0 << 25;
+        self.0 ^= self.0 >> 27;
+        self.0.wrapping_mul(0x2545_f491_4f6c_dd1d)
+    }
+
+    fn below(&mut self, n: usize) -> usize {
+        (self.next() % n.max(1) as u64) as usize
+    }
+}
+
+fn seeds() -> Vec<Vec<u8>> {
+    [
+        r#"(module (memory (export "memory") 1) (func (export "run") (param i32) (result i32) (i32.const 0)))"#,
+        r#"(module (import "graceshut_v1" "log" (func $log (param i32 i32 i32))) (memory (export "memory") 1 4)
+            (data (i32.const 8) "hello") (table 4 funcref) (elem (i32.const 0) $f)
+            (func $f (result i32) (local i64 f64) (call $log (i32.const 2) (i32.const 8) (i32.const 5))
+              (memory.grow (i32.const 3)) (i32.load8_u (i32.const 9)) (i32.add))
+            (func (export "run") (param i32) (result i32) (block $out (loop $again
+              (br_if $out (i32.gt_u (call_indirect (result i32) (i32.const 0)) (i32.const 900))) (br $again))) (i32.const 0)))"#,
+        r#"(module (import "wasi_snapshot_preview1" "fd_write" (func $write (param i32 i32 i32 i32) (result i32)))
+            (import "wasi_snapshot_preview1" "proc_exit" (func $exit (param i32))) (memory (export "memory") 2)
+            (global $g (mut i32) (i32.const 3)) (start $init) (func $init (global.set $g (i32.const 0)))
+            (func (export "_start") (drop (call $write (i32.const 1) (i32.const 0) (i32.const 1) (i32.const 8)))
+              (call $exit (global.get $g))))"#,
+        r#"(module (import "graceshut_v1" "state_put" (func $put (param i32 i32 i32 i32) (result i32)))
+            (import "graceshut_v1" "context_read" (func $read (param i32 i32 i32 i32) (result i32)))
+            (memory (export "memory") 1) (func (export "graceshut_abi") (result i32) (i32.const 1))
+            (func (export "run") (param i32) (result i32)
+              (memory.fill (i32.const 0) (local.get 0) (i32.const 4096)) (memory.copy (i32.const 9) (i32.const 4) (i32.const 99))
+              (call $put (i32.const 0) (i32.const 4) (i32.const 4) (i32.const 64))))"#,
+    ]
+    .iter()
+    .map(|text| wat(text))
+    .collect()
+}
+
+fn mutated(r: &mut Random, seeds: &[Vec<u8>]) -> Vec<u8> {
+    let mut bytes = seeds[r.below(seeds.len())].clone();
+    match r.below(10) {
+        0 => return (0..r.below(2000)).map(|_| r.next() as u8).collect(),
+        1 => {
+            bytes.truncate(8);
+            bytes.extend((0..r.below(2000)).map(|_| r.next() as u8));
+            return bytes;
+        }
+        2 => bytes.truncate(r.below(bytes.len())),
+        3 => {
+            // A piece of another module in the middle of this one.
+            let other = &seeds[r.below(seeds.len())];
+            let (from, at) = (r.below(other.len()), r.below(bytes.len()));
+            bytes.splice(at..at, other[from..].iter().copied());
+        }
+        _ => {}
+    }
+    for _ in 0..1 + r.below(3) {
+        if bytes.len() > 9 {
+            let at = 8 + r.below(bytes.len() - 8);
+            match r.below(4) {
+                0 => bytes[at] = r.next() as u8,
+                1 => bytes[at] = bytes[at].wrapping_add(1),
+                2 => bytes[at] ^= 1 << r.below(8),
+                _ => bytes[at] = [0, 1, 0x7f, 0x80, 0xff][r.below(5)],
+            }
+        }
+    }
+    bytes
+}
+
+fn peak_kb() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find(|l| l.starts_with("VmHWM")).unwrap();
+    line.split_whitespace().nth(1).unwrap().parse().unwrap()
+}
+
+#[test]
+fn arbitrary_bytes_are_refused_or_run_in_their_box() {
+    let env = |name: &str| std::env::var(name).ok().and_then(|v| v.parse::<u64>().ok());
+    let until = env("GRACESHUT_FUZZ_SECONDS").map(|s| Instant::now() + Duration::from_secs(s));
+    let seed = env("GRACESHUT_FUZZ_SEED").unwrap_or(0x9e37_79b9_7f4a_7c15);
+    let (mut r, seeds) = (Random(seed | 1), seeds());
+    let (mut tries, mut let_in, mut ended) = (0_u32, 0_u32, 0_usize);
+    let on = |tries: u32| until.map_or(tries < TRIES, |t| Instant::now() < t);
+    while on(tries) {
+        let stage = Stage::new();
+        let mut here = 0;
+        for _ in 0..BATCH {
+            if !on(tries) {
+                break;
+            }
+            tries += 1;
+            let bytes = mutated(&mut r, &seeds);
+            let began = Instant::now();
+            let hook = stage.gs.hook("flush", "guest").timeout(Duration::from_millis(300)).optional(true);
+            let answer = Wasm::bytes(bytes).memory(1 << 20).register(hook);
+            assert!(began.elapsed() < LIMIT, "seed {seed}, try {tries}: {:?}", began.elapsed());
+            match answer {
+                Ok(_) => here += 1,
+                Err(e) => assert!(e.message().starts_with("wasm hook \"guest\": "), "seed {seed}, try {tries}: {e}"),
+            }
+        }
+        let_in += here;
+        ended += stage.stop().len();
+    }
+    println!("{tries} tries, {let_in} let in, {ended} ran, peak {} KiB", peak_kb());
+    assert_eq!(let_in as usize, ended, "seed {seed}: every hook that was let in has an outcome");
+    assert!(let_in > 0 && let_in < tries, "seed {seed}: both ways were taken");
+    assert!(peak_kb() < MEMORY_KB, "seed {seed}: {} KiB", peak_kb());
+}
