@@ -113,18 +113,19 @@ impl Code {
         }
     }
 
-    /// Waits until it is compiled, at most `limit`; for tools that run outside a shutdown. Answers whether it was cached.
+    /// Waits until it is compiled, at most `limit`; for tools that run outside a shutdown. Answers whether it was cached,
+    /// `None` when it is still being compiled.
     ///
     /// # Errors
-    /// Why it cannot be compiled, or that it took too long.
-    pub(crate) fn finish(&self, limit: Duration) -> Result<bool, String> {
+    /// Why it cannot be compiled.
+    pub(crate) fn finish(&self, limit: Duration) -> Result<Option<bool>, String> {
         let until = At::now().plus(limit);
         let mut state = self.lock();
         loop {
             match &*state {
-                State::Ready(_) => return Ok(self.from_cache.load(SeqCst)),
+                State::Ready(_) => return Ok(Some(self.from_cache.load(SeqCst))),
                 State::Failed(why) => return Err(why.clone()),
-                State::Compiling if At::now() >= until => return Err("it is still being compiled".to_owned()),
+                State::Compiling if At::now() >= until => return Ok(None),
                 State::Compiling => {}
             }
             state = self.changed.wait_timeout(state, LOOK).unwrap_or_else(PoisonError::into_inner).0;

@@ -75,6 +75,8 @@ impl Guest {
 pub(crate) struct Limits {
     memory: usize,
     tables: usize,
+    /// The largest the memory was.
+    pub(crate) peak: usize,
     /// A growth was refused.
     pub(crate) reached: Option<&'static str>,
 }
@@ -82,7 +84,9 @@ pub(crate) struct Limits {
 impl ResourceLimiter for Limits {
     fn memory_growing(&mut self, _current: usize, desired: usize, _max: Option<usize>) -> wasmtime::Result<bool> {
         let fits = desired <= self.memory;
-        if !fits {
+        if fits {
+            self.peak = self.peak.max(desired);
+        } else {
             self.reached = Some("memory");
         }
         Ok(fits)

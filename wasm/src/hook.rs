@@ -6,8 +6,12 @@ use std::io::Read;
 use std::path::Path;
 use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+use std::sync::atomic::{
+    AtomicBool,
+    Ordering::{Relaxed, SeqCst},
+};
 use std::task::Poll;
+use std::time::Instant;
 
 use graceshut::{Context, Error, ErrorKind, HookError, HookResult};
 use tokio::sync::Notify;
@@ -18,7 +22,7 @@ use crate::check::{self, Entry};
 use crate::compile::Code;
 use crate::guest::Guest;
 use crate::http::HttpGrants;
-use crate::spec::{Grants, MODULE_LIMIT, Source, Wasm};
+use crate::spec::{Grants, MODULE_LIMIT, Meter, Source, Wasm};
 use crate::{abi, engine, threads};
 
 /// Functions named in a message; the innermost say the most.
@@ -31,6 +35,7 @@ pub(crate) struct Prepared {
     http: HttpGrants,
     memory: u64,
     fuel: Option<u64>,
+    meter: Option<Arc<Meter>>,
 }
 
 /// Reads and checks a module and begins to compile it.
@@ -62,7 +67,7 @@ impl Prepared {
         }
         let http: HttpGrants = std::mem::take(&mut grants.http).into();
         let code = Code::begin(engine, bytes, shape)?;
-        Ok(Prepared { code, grants, http, memory: wasm.memory, fuel: wasm.fuel })
+        Ok(Prepared { code, grants, http, memory: wasm.memory, fuel: wasm.fuel, meter: wasm.meter.clone() })
     }
 
     fn run(self, context: &Context) -> HookResult {
@@ -71,7 +76,15 @@ impl Prepared {
         if !context.begin() {
             return Ok(());
         }
-        let pre = pre.map_err(HookError::failed)?;
+        let began = Instant::now();
+        let result = self.run_code(context, &pre.map_err(HookError::failed)?);
+        if let Some(meter) = &self.meter {
+            meter.nanos.store(u64::try_from(began.elapsed().as_nanos()).unwrap_or(u64::MAX), Relaxed);
+        }
+        result
+    }
+
+    fn run_code(&self, context: &Context, pre: &InstancePre<Guest>) -> HookResult {
         let stop = Stop::arm(context, self.code.engine());
         let guest = Guest::new(context, &self.grants, &self.http, self.memory).map_err(HookError::failed)?;
         // One thread, this one. Blocking work of host functions (files, HTTP) has threads that end with it.
@@ -80,7 +93,7 @@ impl Prepared {
             .on_thread_start(threads::block_signals)
             .build()
             .map_err(|e| HookError::failed(format!("cannot run: {e}")))?;
-        let result = runtime.block_on(self.play(&pre, guest, &stop));
+        let result = runtime.block_on(self.play(pre, guest, &stop));
         // A file operation or request that hangs is left to its thread.
         runtime.shutdown_background();
         result
@@ -103,6 +116,10 @@ impl Prepared {
             return Err(HookError::Killed("before it began".to_owned()));
         }
         let ended = unless_stopped(stop, self.call(pre, &mut store)).await;
+        if let Some(meter) = &self.meter {
+            meter.memory.store(store.data().limits.peak as u64, Relaxed);
+            meter.fuel.store(self.fuel.map_or(0, |all| all - store.get_fuel().unwrap_or(all)), Relaxed);
+        }
         self.judge(ended, store.data(), stop)
     }
 

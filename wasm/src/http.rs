@@ -110,7 +110,7 @@ impl Request {
         };
         let (authority, path) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
         let mut authority = authority.to_ascii_lowercase();
-        if !authority.rsplit_once(':').is_some_and(|(_, port)| !port.contains(']')) {
+        if authority.rsplit_once(':').is_none_or(|(_, port)| port.contains(']')) {
             authority.push_str(if tls { ":443" } else { ":80" });
         }
         if !is_authority(&authority) || !path.bytes().all(|b| b.is_ascii_graphic() && b != b'#' && b != b'\\') {

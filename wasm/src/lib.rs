@@ -40,7 +40,7 @@ use serde_json::Value;
 pub use abi::{MODULE as ABI_MODULE, VERSION as ABI_VERSION};
 pub use cache::VARIABLE as CACHE_VARIABLE;
 pub use check::{Entry, Shape, shape};
-pub use spec::{Access, DEFAULT_MEMORY, MODULE_LIMIT, Wasm};
+pub use spec::{Access, DEFAULT_MEMORY, MODULE_LIMIT, Meter, Wasm};
 
 struct Provider;
 
@@ -68,5 +68,6 @@ pub fn compile(bytes: impl Into<Arc<[u8]>>, fuel: bool, limit: Duration) -> Resu
     let shape = shape(&bytes).map_err(bad)?;
     let engine = engine::engine(fuel).map_err(bad)?;
     let code = compile::Code::begin(engine, bytes, shape)?;
-    code.finish(limit).map_err(|why| Error::new(ErrorKind::Timeout, why))
+    let late = || Error::new(ErrorKind::Timeout, "it is still being compiled");
+    code.finish(limit).map_err(bad)?.ok_or_else(late)
 }

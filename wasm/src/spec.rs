@@ -4,6 +4,8 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::Duration;
 
 use graceshut::{Error, ErrorKind, HookBuilder, HookHandle};
 use serde::Deserialize;
@@ -25,6 +27,35 @@ pub struct Wasm {
     pub(crate) grants: Grants,
     pub(crate) memory: u64,
     pub(crate) fuel: Option<u64>,
+    pub(crate) meter: Option<Arc<Meter>>,
+}
+
+/// What a run took: for tools and benchmarks. All zero until the hook has run.
+#[derive(Debug, Default)]
+pub struct Meter {
+    pub(crate) memory: AtomicU64,
+    pub(crate) fuel: AtomicU64,
+    pub(crate) nanos: AtomicU64,
+}
+
+impl Meter {
+    /// The largest its memory was, in bytes.
+    #[must_use]
+    pub fn memory(&self) -> u64 {
+        self.memory.load(Relaxed)
+    }
+
+    /// Fuel it used; 0 without a limit.
+    #[must_use]
+    pub fn fuel(&self) -> u64 {
+        self.fuel.load(Relaxed)
+    }
+
+    /// Time from the moment its code was there until it had ended: making an instance, running it, dropping it.
+    #[must_use]
+    pub fn time(&self) -> Duration {
+        Duration::from_nanos(self.nanos.load(Relaxed))
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -64,7 +95,7 @@ pub(crate) struct Grants {
 
 impl Wasm {
     fn new(source: Source) -> Wasm {
-        Wasm { source, grants: Grants::default(), memory: DEFAULT_MEMORY, fuel: None }
+        Wasm { source, grants: Grants::default(), memory: DEFAULT_MEMORY, fuel: None, meter: None }
     }
 
     /// The module in this file. Read at registration.
@@ -147,6 +178,13 @@ impl Wasm {
     #[must_use]
     pub fn fuel(mut self, units: u64) -> Wasm {
         self.fuel = Some(units);
+        self
+    }
+
+    /// Measures the run.
+    #[must_use]
+    pub fn metered(mut self, meter: &Arc<Meter>) -> Wasm {
+        self.meter = Some(Arc::clone(meter));
         self
     }
 

@@ -6,10 +6,25 @@ mod common;
 use std::time::{Duration, Instant};
 
 use common::{SECOND, Stage, module, play, wat};
+use graceshut::report::HookInfo;
 use graceshut_wasm::{Access, Wasm};
 
 /// A loaded machine schedules late; what must not happen is that a hook lasts as long as its guest would.
 const SLACK: Duration = Duration::from_millis(1500);
+
+/// Plays a guest that has to be killed. Where it was is its last word, for which the report waits 250 ms: a machine on which its
+/// thread is not scheduled for so long gets another chance.
+fn killed(wasm: &Wasm, timeout: Duration) -> HookInfo {
+    for _ in 0..3 {
+        let (hook, _) = play(wasm, timeout);
+        assert_eq!(hook.outcome, "killed", "{hook:?}");
+        assert!(hook.used_us >= us(timeout) && hook.used_us < us(timeout + SLACK), "{hook:?}");
+        if hook.message.is_some() {
+            return hook;
+        }
+    }
+    panic!("it never said where it was");
+}
 
 fn us(d: Duration) -> u64 {
     u64::try_from(d.as_micros()).unwrap()
@@ -83,18 +98,16 @@ fn a_guest_that_spins_is_killed_at_its_deadline() {
         (func $spin (loop $again (br $again)))
         (func $work (export "run") (param i32) (result i32) (call $spin) (i32.const 0)))"#;
     let wasm = Wasm::bytes(wat(text));
-    let (hook, _) = play(&wasm, SECOND * 2);
-    assert_eq!(hook.outcome, "killed", "{hook:?}");
+    let hook = killed(&wasm, SECOND * 2);
     assert_eq!(hook.message.as_deref(), Some("stopped at its deadline in `spin` < `work`"));
-    assert!(hook.used_us >= us(SECOND * 2) && hook.used_us < us(SECOND * 2 + SLACK), "{hook:?}");
 }
 
 #[test]
 fn a_guest_that_spins_in_its_start_function_is_killed_too() {
     let text = r#"(module (memory (export "memory") 1) (func $start (loop $again (br $again))) (start $start)
         (func (export "run") (param i32) (result i32) (i32.const 0)))"#;
-    let (hook, _) = play(&Wasm::bytes(wat(text)), SECOND * 2);
-    assert_eq!((hook.outcome.as_str(), hook.message.as_deref()), ("killed", Some("stopped at its deadline in `start`")));
+    let hook = killed(&Wasm::bytes(wat(text)), SECOND * 2);
+    assert_eq!(hook.message.as_deref(), Some("stopped at its deadline in `start`"));
 }
 
 /// Sleeps `seconds` in poll_oneoff.
@@ -114,12 +127,9 @@ pub fn sleeper(seconds: u64) -> Wasm {
 #[test]
 fn a_guest_that_sleeps_in_the_host_is_killed_at_its_deadline() {
     let began = Instant::now();
-    let (hook, _) = play(&sleeper(10), SECOND * 2);
-    assert_eq!(
-        (hook.outcome.as_str(), hook.message.as_deref()),
-        ("killed", Some("stopped at its deadline in the host function `poll_oneoff`"))
-    );
-    assert!(hook.used_us < us(SECOND * 2 + SLACK) && began.elapsed() < SECOND * 8, "{hook:?}");
+    let hook = killed(&sleeper(60), SECOND * 2);
+    assert_eq!(hook.message.as_deref(), Some("stopped at its deadline in the host function `poll_oneoff`"));
+    assert!(began.elapsed() < SECOND * 30, "{hook:?}");
 }
 
 #[test]
@@ -140,15 +150,11 @@ fn a_guest_that_reads_a_pipe_nobody_writes_is_killed_at_its_deadline() {
         (data (i32.const 64) "pipe")"#;
     let body = "(call $open (i32.const 3) (i32.const 0) (i32.const 64) (i32.const 4) (i32.const 0)
         (i64.const 2) (i64.const 0) (i32.const 0) (i32.const 128))";
-    let (hook, _) = play(&module(open, body).dir("/in", &folder, Access::Read), SECOND * 2);
+    let hook = killed(&module(open, body).dir("/in", &folder, Access::Read), SECOND * 2);
     // Lets go of the thread that still opens it.
     let _writer = std::fs::OpenOptions::new().read(true).write(true).open(folder.join("pipe")).unwrap();
     std::fs::remove_dir_all(&folder).unwrap();
-    assert_eq!(
-        (hook.outcome.as_str(), hook.message.as_deref()),
-        ("killed", Some("stopped at its deadline in the host function `path_open`"))
-    );
-    assert!(hook.used_us < us(SECOND * 2 + SLACK), "{hook:?}");
+    assert_eq!(hook.message.as_deref(), Some("stopped at its deadline in the host function `path_open`"));
 }
 
 #[test]
@@ -161,12 +167,8 @@ fn a_guest_that_waits_for_a_server_that_never_answers_is_killed_at_its_deadline(
         (data (i32.const 64) "{request}")"#
     );
     let body = format!("(call $http (i32.const 64) (i32.const {}) (i32.const 1024) (i32.const 1024))", request.len());
-    let (hook, _) = play(&module(&before, &body).http(&["GET"], &address.to_string()), SECOND * 2);
-    assert_eq!(
-        (hook.outcome.as_str(), hook.message.as_deref()),
-        ("killed", Some("stopped at its deadline in the host function `http_request`"))
-    );
-    assert!(hook.used_us < us(SECOND * 2 + SLACK), "{hook:?}");
+    let hook = killed(&module(&before, &body).http(&["GET"], &address.to_string()), SECOND * 2);
+    assert_eq!(hook.message.as_deref(), Some("stopped at its deadline in the host function `http_request`"));
 }
 
 #[test]

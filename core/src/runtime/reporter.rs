@@ -16,7 +16,9 @@ use crate::signal;
 pub(super) const WRITE_LIMIT: Duration = Duration::from_millis(250);
 
 /// How long the report waits for a killed hook to say where it was: it is stopped already, give or take a scheduling delay.
+/// The longer one applies before D.
 const LAST_WORDS: Duration = Duration::from_millis(20);
+const LAST_WORDS_IN_TIME: Duration = Duration::from_millis(250);
 
 /// Records taken under the lock at a time.
 const AT_A_TIME: usize = 64;
@@ -124,7 +126,9 @@ impl Shared {
     }
 
     fn hear_last_words(&self) {
-        let limit = At::now().plus(LAST_WORDS);
+        let now = At::now();
+        let d = self.with_engine(|e| e.deadline()).unwrap_or(At::NEVER);
+        let limit = now.plus(LAST_WORDS).max(d.min(now.plus(LAST_WORDS_IN_TIME)));
         while self.with_engine(|e| e.is_any_dying()) && At::now() < limit {
             std::thread::sleep(Duration::from_micros(200));
         }
