@@ -16,6 +16,8 @@ mod servers;
 mod signals;
 mod sizes;
 mod stats;
+#[cfg(feature = "wasm")]
+mod wasm;
 
 use std::collections::HashMap;
 use std::process::ExitCode;
@@ -82,4 +84,6 @@ const MEASURES: &[(&str, Measure)] = &[
     ("Go", go::rows),
     ("java", java::rows),
     ("sizes", sizes::rows),
+    #[cfg(feature = "wasm")]
+    ("wasm hooks", wasm::rows),
 ];

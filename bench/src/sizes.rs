@@ -21,7 +21,7 @@ fn file_kib(path: &str, strip: bool) -> Result<f64> {
     Ok(size as f64 / 1024.0)
 }
 
-fn size_row(tools: &Tools, key: &str, what: &str, limit: Limit) -> Row {
+pub(crate) fn size_row(tools: &Tools, key: &str, what: &str, limit: Limit) -> Row {
     let Some(path) = tools.get(key) else { return missing(what, "not built") };
     match file_kib(path, path.ends_with(".so")) {
         Ok(kib) => row(what, "KiB", vec![kib], ("", Vec::new()), limit),

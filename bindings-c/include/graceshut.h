@@ -596,8 +596,9 @@ int graceshut_hook_start(const graceshut_t *gs,
 
 /**
  * Registers a hook that needs no code, as `[[hook]]` in graceshut.toml: one JSON object with "phase", optionally "name",
- * "timeout", "after", "optional", and one of "exec", "http", "delay", "inflight", "signal". Times are "500ms", "10s", or bare
- * numbers of microseconds. Threads, blocking and `out_id` as in `graceshut_hook`. (spec 8.5)
+ * "timeout", "after", "optional", and one of "exec", "http", "delay", "inflight", "signal", "wasm" (UNSUPPORTED in a library
+ * built without it). Times are "500ms", "10s", or bare numbers of microseconds. Threads, blocking and `out_id` as in
+ * `graceshut_hook`. (spec 8.5)
  *
  * Errors: BAD_CONFIG, UNSUPPORTED, and those of `graceshut_hook`.
  *

@@ -52,6 +52,8 @@ pub unsafe extern "C" fn graceshut_install(options: *const graceshut_options, ou
         if out.is_null() {
             return Err(null("out"));
         }
+        #[cfg(feature = "wasm")]
+        graceshut_wasm::enable();
         // SAFETY: forwarded from the caller.
         let (options, host) = unsafe { read(options) }?;
         let installer = if host.is_null() {

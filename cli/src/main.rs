@@ -4,6 +4,8 @@
 //! gives the exit status; adding one is adding a line to [`Command`] and one to `main`.
 
 mod duration;
+#[cfg(feature = "wasm")]
+mod hook;
 mod signals;
 mod verify;
 
@@ -34,10 +36,14 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     Verify(verify::Args),
+    #[cfg(feature = "wasm")]
+    Hook(hook::Args),
 }
 
 fn main() -> ExitCode {
     match Cli::parse().command {
         Command::Verify(args) => verify::run(args),
+        #[cfg(feature = "wasm")]
+        Command::Hook(args) => hook::run(args),
     }
 }

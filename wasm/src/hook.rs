@@ -181,7 +181,7 @@ impl Prepared {
         }
         let what = match trap {
             Some(Trap::OutOfFuel) => format!("used up its fuel of {}", self.fuel.unwrap_or(0)),
-            Some(trap) => format!("trap: {trap}"),
+            Some(trap) => format!("trap: {}", trap.to_string().trim_start_matches("wasm trap: ")),
             None => e.root_cause().to_string(),
         };
         let limit = match guest.limits.reached {

@@ -1,0 +1,158 @@
+//! `graceshut hook`: new, check, run, compile.
+#![cfg(feature = "wasm")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+/// A folder of its own, removed at the end; its cache too.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new(name: &str) -> Folder {
+        let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("hook-{name}-{}", std::process::id()));
+        std::fs::create_dir_all(&path).unwrap();
+        Folder(path)
+    }
+
+    fn hook(&self, args: &[&str]) -> (bool, String, String) {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_graceshut"));
+        command.arg("hook").args(args).current_dir(&self.0).stdin(Stdio::null());
+        command.env("GRACESHUT_WASM_CACHE", self.0.join("cache")).env_remove("GRACESHUT_CONFIG");
+        let Output { status, stdout, stderr } = command.output().unwrap();
+        let text = |bytes| String::from_utf8(bytes).unwrap();
+        (status.success(), text(stdout), text(stderr))
+    }
+
+    fn file(&self, name: &str, wat: &str) {
+        std::fs::write(self.0.join(name), wat::parse_str(wat).unwrap()).unwrap();
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+const CLOCK: &str = r#"(module (import "wasi_snapshot_preview1" "clock_time_get" (func $now (param i32 i64 i32) (result i32)))
+    (import "graceshut_v1" "log" (func $log (param i32 i32 i32))) (memory (export "memory") 2) (data (i32.const 8) "line")
+    (func (export "run") (param i32) (result i32)
+      (call $log (i32.const 2) (i32.const 8) (i32.const 4)) (drop (memory.grow (i32.const 3)))
+      (call $now (i32.const 1) (i64.const 1) (i32.const 0))))"#;
+
+#[test]
+fn check_says_what_a_module_is_and_needs() {
+    let folder = Folder::new("check");
+    folder.file("clock.wasm", CLOCK);
+    let (ok, out, err) = folder.hook(&["check", "clock.wasm"]);
+    assert!(ok, "{err}");
+    for line in [
+        "begins with run(reason: i32) -> i32",
+        "memory to begin with: 128 KiB",
+        "exports: memory, run",
+        "imports: wasi_snapshot_preview1.clock_time_get, graceshut_v1.log",
+        "needs granted: clock = true",
+    ] {
+        assert!(out.lines().any(|l| l == line), "no {line:?} in {out}");
+    }
+    folder.file("env.wasm", r#"(module (import "env" "abort" (func)) (memory (export "memory") 1) (func (export "_start")))"#);
+    let (ok, _, err) = folder.hook(&["check", "env.wasm"]);
+    assert!(!ok && err.contains("env.wasm: it imports `env.abort`"), "{err}");
+}
+
+#[test]
+fn run_prints_log_outcome_time_and_memory() {
+    let folder = Folder::new("run");
+    folder.file("clock.wasm", CLOCK);
+    let (ok, _, err) = folder.hook(&["run", "clock.wasm"]);
+    assert!(!ok && err.contains("grant it with clock = true"), "{err}");
+    let (ok, out, err) = folder.hook(&["run", "clock.wasm", "--clock", "--fuel", "100000"]);
+    assert!(ok, "{err}");
+    let lines: Vec<&str> = out.lines().collect();
+    assert_eq!(lines[..2], ["log: line", "outcome: ok"]);
+    assert!(lines[2].starts_with("time: ") && lines[2].ends_with(" ms of 2s"), "{out}");
+    assert_eq!(lines[3], "memory: 320 KiB");
+    assert!(lines[4].strip_prefix("fuel: ").unwrap().parse::<u64>().unwrap() > 5, "{out}");
+    folder.file(
+        "spin.wasm",
+        r#"(module (memory (export "memory") 1) (func $f (export "run") (param i32) (result i32) (loop (br 0)) unreachable))"#,
+    );
+    let (ok, out, _) = folder.hook(&["run", "spin.wasm", "--timeout", "500ms"]);
+    assert!(!ok && out.contains("outcome: killed\nmessage: stopped at its deadline in `f`\n"), "{out}");
+}
+
+#[test]
+fn compile_fills_the_cache() {
+    let folder = Folder::new("compile");
+    folder.file("clock.wasm", CLOCK);
+    assert_eq!(folder.hook(&["compile", "clock.wasm"]).1, "clock.wasm: compiled\n");
+    assert_eq!(folder.hook(&["compile", "clock.wasm"]).1, "clock.wasm: was in the cache\n");
+    assert_eq!(folder.hook(&["compile", "--fuel", "clock.wasm"]).1, "clock.wasm: compiled\n");
+    let (ok, _, err) = folder.hook(&["compile", "missing.wasm"]);
+    assert!(!ok && err.contains("missing.wasm"), "{err}");
+}
+
+/// `new` writes a project that builds and runs, where its toolchain is on this machine.
+fn project(lang: &str, tools: &[&str]) {
+    if let Some((folder, file)) = built(lang, tools) {
+        let (ok, out, err) = folder.hook(&["run", &file, "--timeout", "20s"]);
+        assert!(ok && out.contains("log: hello from ") && out.contains("outcome: ok"), "{out}{err}");
+    }
+}
+
+/// The project of that language, built; `None` without its toolchain.
+fn built(lang: &str, tools: &[&str]) -> Option<(Folder, String)> {
+    let folder = Folder::new(lang);
+    let name = format!("my-{lang}");
+    let (ok, out, err) = folder.hook(&["new", "--lang", lang, &name]);
+    assert!(ok && out.contains("build it with"), "{err}");
+    let (ok, _, err) = folder.hook(&["new", "--lang", lang, &name]);
+    assert!(!ok && err.contains("exists"), "{err}");
+    let has =
+        |tool: &&str| Command::new("sh").args(["-c", &format!("command -v {tool}")]).output().is_ok_and(|o| o.status.success());
+    if let Some(missing) = tools.iter().find(|t| !has(t)) {
+        println!("skipped: {missing} is not on this machine");
+        assert!(std::env::var("CI").as_deref() != Ok("true"), "and this is CI, where nothing may be skipped");
+        return None;
+    }
+    let made = Command::new("make").arg("-C").arg(folder.0.join(&name)).output().unwrap();
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    Some((folder, format!("{name}/{name}.wasm")))
+}
+
+#[test]
+fn new_in_wat() {
+    project("wat", &["wat2wasm"]);
+}
+
+#[test]
+fn new_in_c() {
+    project("c", &["clang", "wasm-ld"]);
+}
+
+#[test]
+fn new_in_assemblyscript() {
+    project("assemblyscript", &["npm"]);
+}
+
+#[test]
+fn new_in_go() {
+    // 2.5 MB of machine code are minutes for a compiler that is not optimised itself: built and looked at, not run.
+    if let Some((folder, file)) = built("go", &["go"]) {
+        let shape = graceshut_wasm::shape(&std::fs::read(folder.0.join(file)).unwrap()).unwrap();
+        assert!(shape.initialize && shape.entry == graceshut_wasm::Entry::Run, "{shape:?}");
+        assert_eq!(shape.needs, ["clock", "random"]);
+    }
+}
+
+#[test]
+fn new_in_rust_writes_a_project() {
+    // The target wasm32-wasip1 comes with rustup only, so that it builds is not tested here.
+    let folder = Folder::new("rust");
+    assert!(folder.hook(&["new", "--lang", "rust", "my-hook"]).0);
+    let manifest = std::fs::read_to_string(folder.0.join("my-hook/Cargo.toml")).unwrap();
+    assert!(manifest.contains("name = \"my-hook\""));
+    let (ok, _, err) = folder.hook(&["new", "--lang", "c", "a b"]);
+    assert!(!ok && err.contains("letters, digits"), "{err}");
+}
