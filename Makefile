@@ -205,7 +205,7 @@ test-node: adapters-node
 
 # With the race detector as well; `adaptertest` is a module of its own, with the real gRPC and errgroup.
 test-go: cli go-module
-	cd bindings-go && test -z "$$(gofmt -l . ../examples/go ../bench/scripts | tee /dev/stderr)"
+	cd bindings-go && unformatted="$$(gofmt -l . ../examples/go ../bench/scripts)" && { test -z "$$unformatted" || { echo "gofmt: $$unformatted"; exit 1; }; }
 	cd bindings-go && go vet ./... && go test -count=1 ./... && go test -count=1 -race ./...
 	cd bindings-go/adaptertest && go vet ./... && go test -count=1 ./...
 
