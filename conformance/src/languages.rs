@@ -35,6 +35,9 @@ pub struct Language {
     /// Before a failed hook's message in the report.
     #[serde(default)]
     pub error_prefix: String,
+    /// How warnings begin that only this language gives, and the rule that says so: they are no difference between reports.
+    #[serde(default)]
+    pub own_warnings: BTreeMap<String, String>,
     /// What the host says on stderr when something went wrong in it.
     #[serde(default)]
     pub host_errors: Vec<String>,

@@ -5,6 +5,8 @@ use std::path::Path;
 use serde::Deserialize;
 use serde_json::Value;
 
+use crate::languages::Language;
+
 /// The file.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -34,7 +36,7 @@ impl Normalised {
 
     /// The report without what may differ.
     #[must_use]
-    pub fn apply(&self, report: &Value, error_prefix: &str) -> Value {
+    pub fn apply(&self, report: &Value, language: &Language) -> Value {
         let mut report = report.clone();
         for field in &self.field {
             each(&mut report, &parts(&field.path), &mut |v| {
@@ -48,10 +50,14 @@ impl Normalised {
         }
         for field in &self.error_text {
             each(&mut report, &parts(&field.path), &mut |v| {
-                if let Some(rest) = v.as_str().and_then(|s| s.strip_prefix(error_prefix)) {
+                if let Some(rest) = v.as_str().and_then(|s| s.strip_prefix(language.error_prefix.as_str())) {
                     *v = rest.into();
                 }
             });
+        }
+        if let Some(Value::Array(warnings)) = report.get_mut("warnings") {
+            let own = |w: &str| language.own_warnings.keys().any(|begin| w.starts_with(begin.as_str()));
+            warnings.retain(|w| !w.as_str().is_some_and(own));
         }
         if report.pointer("/reason/kind").and_then(Value::as_str) == Some("uncaught") {
             for field in &self.uncaught_text {

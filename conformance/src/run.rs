@@ -121,7 +121,7 @@ impl Plan<'_> {
         let seen = scenario.expect.of(&language.name).and_then(|(checks, group)| {
             let played = play(self.root, language, scenario, cell.form)?;
             let problems = check(&Case { scenario, language, checks: &checks, played: &played });
-            let report = played.report.as_ref().map(|r| self.normalised.apply(r, &language.error_prefix));
+            let report = played.report.as_ref().map(|r| self.normalised.apply(r, language));
             Ok((problems, report, group))
         });
         cell.took = start.elapsed();

@@ -313,10 +313,15 @@ class Driver:
             self.add(spec)
         threading.Thread(target=self.read_control, daemon=True).start()
         step_through(self.play(scenario["before"], Place()))
-        trace("ready")
         if scenario["main"] == "idle":
+            trace("ready")
             return self.idle()
-        code = gs.wait()
+        try:
+            trace("ready")
+            code = gs.wait()
+        except KeyboardInterrupt:
+            # Ctrl-C keeps its meaning in a program that is not yet in wait.
+            code = gs.wait()
         trace("waited", code=code)
         step_through(self.play(scenario["after_wait"], Place()))
         sys.exit(code)
