@@ -191,11 +191,15 @@ fn settings(config: &Config) -> Settings {
 
 /// Sends a signal again that was caught and not acted on when the handlers were given back.
 fn resend(caught: &signal::Caught, armed: bool) {
-    let Ok(own) = i32::try_from(process::raw::pid()) else { return };
     if armed {
-        // SAFETY: kill takes two integers.
-        unsafe { libc::kill(own, caught.signo) };
+        send_to_self(caught.signo);
     }
+}
+
+fn send_to_self(signo: i32) {
+    let Ok(own) = i32::try_from(process::raw::pid()) else { return };
+    // SAFETY: kill takes two integers.
+    unsafe { libc::kill(own, signo) };
 }
 
 fn run_id(pid: u32) -> String {
@@ -318,6 +322,14 @@ impl Shared {
         join_all_but(|| 0, events.into_iter().collect(), At::now().plus(EVENTS_LIMIT));
         // A signal that was on its way: it came to a process without graceshut, and does what it does there (spec 2.1).
         signal::drain(&mut |caught| resend(&caught, armed));
+        // One that the engine had taken in the instant before: what it began is cut off here, so it is sent again as well.
+        let cut = {
+            let core = self.lock();
+            core.engine.reason().and_then(|r| r.signo).filter(|_| core.engine.finished().is_none())
+        };
+        if let Some(signo) = cut {
+            send_to_self(signo);
+        }
         // Bodies that never ran are dropped here, on the caller's thread and outside the lock.
         let slots = std::mem::take(&mut self.lock().slots);
         drop(slots);
