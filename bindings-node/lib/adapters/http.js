@@ -54,7 +54,7 @@ class Connection {
     this.timer = undefined;
   }
 
-  /** Every request of this connection is answered, for now. */
+  /** The last request that has come is answered. */
   rest(now) {
     this.idleSince = now;
     this.read = this.socket.bytesRead;

@@ -27,7 +27,7 @@ pub(crate) struct Endpoint {
 }
 
 impl Endpoint {
-    /// Listens at `at`; `None` for nowhere. A socket file left by a process that is gone is replaced, a live one is not.
+    /// Listens at `at`; `None` where `at` is `AdminAt::None`. A socket file left by a process that is gone is replaced, a live one is not.
     ///
     /// # Errors
     /// `Os`, naming the address and what to do; true with it when somebody else listens there.
