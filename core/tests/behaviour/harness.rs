@@ -32,6 +32,16 @@ macro_rules! suite {
     };
 }
 
+/// True for root. Without that right a test is left out and says so; in CI, which is root, that is a failure.
+pub fn may(what: &str) -> bool {
+    let root = unsafe { libc::geteuid() } == 0;
+    assert!(root || std::env::var_os("CI").is_none(), "only root may {what}, and in CI nothing is left out");
+    if !root {
+        eprintln!("left out: only root may {what}");
+    }
+    root
+}
+
 pub fn be_child(suites: &[Suite], name: &str) {
     // SAFETY: alarm takes an integer. Its default disposition ends a child that hangs.
     unsafe { libc::alarm(LIMIT.as_secs() as u32) };

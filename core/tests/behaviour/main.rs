@@ -6,28 +6,35 @@
 mod harness;
 
 mod admin;
+mod admin_bad_days;
+mod asking;
 mod budget;
 mod exits;
 mod fork;
 mod hooks;
 mod kinds;
 mod life;
+mod prestop;
 mod repeat;
 mod report;
 mod signals;
+mod watched;
 mod work;
 
 const SUITES: &[harness::Suite] = &[
     admin::SUITE,
+    admin_bad_days::SUITE,
     budget::SUITE,
     exits::SUITE,
     fork::SUITE,
     hooks::SUITE,
     kinds::SUITE,
     life::SUITE,
+    prestop::SUITE,
     repeat::SUITE,
     report::SUITE,
     signals::SUITE,
+    watched::SUITE,
     work::SUITE,
 ];
 
