@@ -203,10 +203,16 @@ test-python-all: venv
 test-node: adapters-node
 	cd bindings-node && npm ci --silent --no-audit --no-fund && npm test
 
+# What a test needs and the machine lacks is left out here, and said.
+GO_LACKS := $(strip $(if $(HAVE_PYTHON),,TestGoAsAGuestInPython) $(if $(call have,pkg-config),,TestTheSystemsLibrary))
+empty :=
+GO_TEST := go test -count=1 $(if $(GO_LACKS),-skip '^($(subst $(empty) $(empty),|,$(GO_LACKS)))$$')
+
 # With the race detector as well; `adaptertest` is a module of its own, with the real gRPC and errgroup.
-test-go: cli go-module
+test-go: cli c-library go-module
+	$(if $(GO_LACKS),@echo "left out (no Python or no pkg-config): $(GO_LACKS)")
 	cd bindings-go && unformatted="$$(gofmt -l . ../examples/go ../bench/scripts)" && { test -z "$$unformatted" || { echo "gofmt: $$unformatted"; exit 1; }; }
-	cd bindings-go && go vet ./... && go test -count=1 ./... && go test -count=1 -race ./...
+	cd bindings-go && go vet ./... && $(GO_TEST) ./... && $(GO_TEST) -race ./...
 	cd bindings-go/adaptertest && go vet ./... && go test -count=1 ./...
 
 # Also on a second JDK, where there is one beside the first.

@@ -36,7 +36,8 @@ func TestHowAProgramEnds(t *testing.T) {
 		t.Run(c.scenario, func(t *testing.T) {
 			t.Parallel()
 			if raceDetector && c.scenario == "just_returns" {
-				t.Skip("with the race detector, leaving with 0 passes through libc's exit, which is a trigger")
+				// With the race detector leaving with 0 passes through libc's exit, which is a trigger.
+				c.reason, c.outcome = "host_end", "clean"
 			}
 			e := start(t, c.scenario).end().code(c.code)
 			if !strings.Contains(e.err.String(), c.stderr) {

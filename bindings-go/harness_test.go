@@ -38,6 +38,14 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
+// made fails the test when something is missing that another target makes; `make test-go` makes it first.
+func made(t *testing.T, path, how string) {
+	t.Helper()
+	if _, err := os.Stat(path); err != nil {
+		t.Fatalf("%v; %s", err, how)
+	}
+}
+
 type child struct {
 	t      *testing.T
 	cmd    *exec.Cmd

@@ -12,9 +12,7 @@ import (
 // A new user, in an empty folder, with nothing but the packaged module: go get, the README's program, Ctrl-C.
 func TestANewUserNeedsOnlyTheModule(t *testing.T) {
 	proxy, _ := filepath.Abs("../target/goproxy")
-	if _, err := os.Stat(proxy); err != nil {
-		t.Skip("no target/goproxy: make go-module")
-	}
+	made(t, proxy, "make go-module")
 	text, err := os.ReadFile("../examples/go/quickstart.go")
 	must(t, err)
 	folder, cache := t.TempDir(), t.TempDir()
@@ -46,12 +44,7 @@ func TestANewUserNeedsOnlyTheModule(t *testing.T) {
 // The build tag takes the installed library instead, by pkg-config.
 func TestTheSystemsLibrary(t *testing.T) {
 	stage, _ := filepath.Abs("../target/stage")
-	if _, err := os.Stat(filepath.Join(stage, "lib/pkgconfig/graceshut.pc")); err != nil {
-		t.Skip("no target/stage: make c-library")
-	}
-	if _, err := exec.LookPath("pkg-config"); err != nil {
-		t.Skip("no pkg-config on this machine")
-	}
+	made(t, filepath.Join(stage, "lib/pkgconfig/graceshut.pc"), "make c-library")
 	app := filepath.Join(t.TempDir(), "app")
 	build := exec.Command("go", "build", "-tags", "graceshut_system", "-o", app, "../examples/go/quickstart.go")
 	build.Env = append(os.Environ(), "PKG_CONFIG_PATH="+filepath.Join(stage, "lib/pkgconfig"))

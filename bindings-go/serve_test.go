@@ -158,9 +158,7 @@ func TestServeClosesWhatStays(t *testing.T) {
 // The demo service, built as a user would, under load.
 func TestNothingIsLostUnderLoad(t *testing.T) {
 	graceshut, _ := filepath.Abs("../target/release/graceshut")
-	if _, err := os.Stat(graceshut); err != nil {
-		t.Skip("no target/release/graceshut: make cli")
-	}
+	made(t, graceshut, "make cli")
 	service := filepath.Join(t.TempDir(), "service")
 	build := exec.Command("go", "build", "-o", service, "../examples/go/service.go")
 	if out, err := build.CombinedOutput(); err != nil {

@@ -24,7 +24,8 @@ TESTS = HERE.parent / "tests"
 FAST = ["test_import.py", "test_signals.py", "test_in_charge.py", "test_host_end.py", "test_fork.py", "test_phases.py", "test_kept_signals.py"]
 #: Waits for core's look every 5 s, which no version of CPython changes.
 NOT_FAST = ["-k", "not other_native_code"]
-#: Nice to have in a test environment; not every version can have every one.
+#: The checkers of types are installed beside the main interpreter only.
+NOT_ELSEWHERE = TESTS / "test_typing.py"
 LOOPS = ["trio", "anyio", "uvloop"]
 ASK = "import sys, sysconfig; v = sys.version_info; print(sys.implementation.name, '%d.%d.%d' % v[:3], sysconfig.get_config_var('Py_GIL_DISABLED') or 0, v[3])"
 
@@ -61,8 +62,7 @@ def environment(python: pathlib.Path, folder: pathlib.Path, wheel: pathlib.Path)
             return None
         pip = [own, "-m", "pip", "install", "-q", "--disable-pip-version-check"]
         subprocess.run([*pip, "pytest"], check=True)
-        for package in LOOPS:
-            subprocess.run([*pip, "--only-binary", ":all:", package], capture_output=True)
+        subprocess.run([*pip, "--only-binary", ":all:", *LOOPS], check=True)
         (folder / "ready").touch()
     install = [own, "-m", "pip", "install", "-q", "--disable-pip-version-check", "--force-reinstall", "--no-deps", wheel]
     subprocess.run(install, check=True)
@@ -89,7 +89,7 @@ def main() -> int:
         pythons = {v: pythons[v] for v in others[:1] + others[1:][-1:]}
         if not pythons:
             print("no other CPython on this machine: one wheel for all of them is not shown")
-    which = [TESTS / name for name in FAST] + NOT_FAST if asked.fast else [TESTS]
+    which = [TESTS / name for name in FAST] + NOT_FAST if asked.fast else [TESTS, "--ignore", NOT_ELSEWHERE]
     results, failed = [], False
     for version, path in pythons.items():
         if version.endswith("t"):

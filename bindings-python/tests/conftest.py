@@ -6,6 +6,7 @@ import json
 import os
 import pathlib
 import select
+import shutil
 import signal
 import subprocess
 import sys
@@ -20,6 +21,21 @@ SOURCE = pathlib.Path(__file__).resolve().parent.parent
 assert SOURCE not in pathlib.Path(graceshut.__file__).resolve().parents, "test the installed wheel, not the source tree"
 
 LIMIT = 30
+
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "needs(program): left out, and said, on a machine without it")
+
+
+def pytest_collection_modifyitems(config, items):
+    lacking = [i for i in items if any(shutil.which(p) is None for m in i.iter_markers("needs") for p in m.args)]
+    if lacking and os.environ.get("CI") == "true":
+        raise pytest.UsageError("in CI nothing is left out: %s" % ", ".join(i.name for i in lacking))
+    for item in lacking:
+        print("left out, for want of a program:", item.name)
+        items.remove(item)
+    config.hook.pytest_deselected(items=lacking)
+
 
 # A shell's background job is started with INT ignored, which children would take for the user's choice (spec 3.4).
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:

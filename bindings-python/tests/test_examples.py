@@ -6,7 +6,6 @@ import signal
 import subprocess
 import sys
 
-import pytest
 
 HERE = pathlib.Path(__file__).resolve().parent.parent
 EXAMPLES = HERE.parent / "examples" / "python"
@@ -34,7 +33,6 @@ def test_aio(child):
 
 
 def test_trio_app(child):
-    pytest.importorskip("trio")
     for signo, rc in ((signal.SIGTERM, 0), (signal.SIGINT, -signal.SIGINT)):
         c = run(child, "trio_app.py", signo, "ready_once_waiting()")
         assert c.rc == rc and c.lines[1:] == ["written, in the program's own trio run"], c.words()

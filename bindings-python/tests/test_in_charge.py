@@ -1,7 +1,6 @@
 """Staying in charge beside code that replaces handlers: what test_signals.py does not have (embedding A6, B14, B16, B22, B23)."""
 
 import os
-import shutil
 import signal
 import subprocess
 import time
@@ -160,7 +159,7 @@ sys.exit(gs.wait())
     assert c.lines[0].startswith(("Unsupported: a subinterpreter cannot", "ImportError: module graceshut._graceshut does not support")), c.words()
 
 
-@pytest.mark.skipif(shutil.which("cc") is None, reason="no C compiler (cc)")
+@pytest.mark.needs("cc")
 def test_a_c_handler_from_before_python(child, tmp_path):
     """B16: Python has no object for it and answers None; giving that back raised TypeError in a server's restore."""
     source, library = tmp_path / "early.c", tmp_path / "early.so"

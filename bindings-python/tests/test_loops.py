@@ -17,9 +17,6 @@ LOOPS = {
 
 @pytest.fixture(params=LOOPS)
 def loop(request):
-    pytest.importorskip(request.param.split("-")[0])
-    if "trio" in request.param:
-        pytest.importorskip("trio")
     return LOOPS[request.param]
 
 

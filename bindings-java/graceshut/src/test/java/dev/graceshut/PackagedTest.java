@@ -2,7 +2,6 @@ package dev.graceshut;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
-import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import java.io.IOException;
 import java.nio.file.Files;
@@ -30,7 +29,7 @@ class PackagedTest {
     }
 
     private static Path emptyFolderWithQuickstart() throws IOException {
-        assumeTrue(Files.isDirectory(JARS), "skipped: no packaged jars (make java-jar)");
+        assertTrue(Files.isDirectory(JARS), "no packaged jars: make java-jar");
         Path folder = Files.createTempDirectory("graceshut-test-");
         Files.copy(ROOT.resolve("examples/java/Quickstart.java"), folder.resolve("Quickstart.java"));
         return folder;
@@ -103,8 +102,8 @@ class PackagedTest {
     @Test
     void theDemoServiceLosesNothing() throws Exception {
         Path verify = ROOT.resolve("target/release/graceshut");
-        assumeTrue(Files.isExecutable(verify), "skipped: " + verify + " is not built (cargo build --release -p graceshut-cli)");
-        assumeTrue(Files.isDirectory(JARS), "skipped: no packaged jars (make java-jar)");
+        assertTrue(Files.isExecutable(verify), verify + " is not built: make cli");
+        assertTrue(Files.isDirectory(JARS), "no packaged jars: make java-jar");
         int port;
         try (java.net.ServerSocket free = new java.net.ServerSocket(0)) {
             port = free.getLocalPort();

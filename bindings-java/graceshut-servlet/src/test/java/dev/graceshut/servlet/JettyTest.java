@@ -2,7 +2,6 @@ package dev.graceshut.servlet;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
-import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import java.net.ServerSocket;
 import java.nio.file.Files;
@@ -19,7 +18,7 @@ class JettyTest {
     @ValueSource(strings = {"work", "async"})
     void nothingIsLost(String path) throws Exception {
         Path verify = Path.of(System.getProperty("graceshut.root", "../.."), "target", "release", "graceshut");
-        assumeTrue(Files.isExecutable(verify), "skipped: " + verify + " is not built (cargo build --release -p graceshut-cli)");
+        assertTrue(Files.isExecutable(verify), verify + " is not built: make cli");
         int port;
         try (ServerSocket free = new ServerSocket(0)) {
             port = free.getLocalPort();

@@ -2,7 +2,6 @@ package dev.graceshut.spring;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
-import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import java.io.IOException;
 import java.net.ServerSocket;
@@ -42,7 +41,7 @@ class AppTest {
     @Test
     void nothingIsLost() throws Exception {
         Path verify = Path.of(System.getProperty("graceshut.root", "../.."), "target", "release", "graceshut");
-        assumeTrue(Files.isExecutable(verify), "skipped: " + verify + " is not built (cargo build --release -p graceshut-cli)");
+        assertTrue(Files.isExecutable(verify), verify + " is not built: make cli");
         int port = freePort();
         Path json = Files.createTempFile("graceshut-test-", ".json");
         List<String> command = new ArrayList<>(List.of(verify.toAbsolutePath().toString(), "verify", "--connections", "8", "--after", "2s",
