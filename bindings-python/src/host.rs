@@ -36,6 +36,9 @@ const LEAVER_LIMIT: Duration = Duration::from_millis(500);
 const AGAIN: [Duration; 4] = [Duration::from_millis(20), Duration::from_millis(100), Duration::from_millis(500), RARELY];
 const RARELY: Duration = Duration::from_secs(1);
 
+/// How long a `SystemExit` that was lost leaves the main thread to come out of where it was.
+const LOST: Duration = Duration::from_millis(5);
+
 /// CPython.
 pub(crate) struct CPython {
     /// `3.11.7`.
@@ -60,9 +63,7 @@ impl Host for CPython {
 
     fn exit(&self, plan: ExitPlan) {
         CODE.store(plan.code, SeqCst);
-        let made =
-            std::thread::Builder::new().name("gs-exit".to_owned()).stack_size(256 * 1024).spawn(move || leave(plan.code));
-        if made.is_err() {
+        if !ask_to_leave(plan.code, Duration::ZERO) {
             kick();
         }
     }
@@ -77,6 +78,14 @@ impl Host for CPython {
     fn chain(&self, _signo: i32) -> Chain {
         Chain::Always
     }
+}
+
+fn ask_to_leave(code: i32, after: Duration) -> bool {
+    let ask = move || {
+        std::thread::sleep(after);
+        leave(code);
+    };
+    std::thread::Builder::new().name("gs-exit".to_owned()).stack_size(256 * 1024).spawn(ask).is_ok()
 }
 
 fn leave(code: i32) {
@@ -164,6 +173,14 @@ pub(crate) fn set_kick(signo: i32, main: u64) {
 pub(crate) fn exit_due() -> Option<i32> {
     let code = CODE.load(SeqCst);
     (code != NOTHING && !LEAVING.swap(true, SeqCst)).then_some(code)
+}
+
+/// The `SystemExit` was raised where nothing can be: the main thread is asked again, when it has had time to come out of there.
+#[pyfunction]
+pub(crate) fn exit_was_lost() {
+    if LEAVING.swap(false, SeqCst) {
+        ask_to_leave(CODE.load(SeqCst), LOST);
+    }
 }
 
 /// The main thread ends by itself: nobody has to tell it. A new install begins with False.

@@ -37,6 +37,7 @@ fn _graceshut(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add_function(wrap_pyfunction!(host::set_outside, m)?)?;
     m.add_function(wrap_pyfunction!(host::set_kick, m)?)?;
     m.add_function(wrap_pyfunction!(host::exit_due, m)?)?;
+    m.add_function(wrap_pyfunction!(host::exit_was_lost, m)?)?;
     m.add_function(wrap_pyfunction!(host::exit_begins, m)?)?;
     m.add_function(wrap_pyfunction!(host::set_leaver, m)?)?;
     m.add_function(wrap_pyfunction!(host::call_in_main, m)?)?;

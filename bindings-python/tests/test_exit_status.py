@@ -24,6 +24,28 @@ def test_clean_after_term_is_0_wherever_the_main_thread_is(child, way):
     assert "Traceback" not in c.err
 
 
+@pytest.mark.parametrize("where", ["o = C(); r = weakref.ref(o, linger); del o", "o = D(); del o"])
+def test_where_nothing_can_be_raised_the_exit_comes_after(child, where):
+    """What is raised in a weakref's callback or a __del__ is written to stderr and forgotten: an import's lock has such a one."""
+    c = child(
+        f"""
+        import atexit, weakref
+        gs = graceshut.install(grace=10); atexit.register(print, "atexit")
+        class C: pass
+        def linger(_=None):
+            print("ready")
+            time.sleep(8)
+        class D:
+            def __del__(self): linger()
+        {where}
+        time.sleep(60)
+        """
+    )
+    c.ready().kill().end()
+    assert c.rc == 0 and c.lines == ["ready", "atexit"], c.words()
+    assert c.gone_at - c.signalled_at < 3 and "SystemExit" not in c.err
+
+
 @pytest.mark.parametrize("way", [WAITS, SLEEPS])
 def test_clean_after_int_is_death_by_int(child, way):
     c = child(f"gs = graceshut.install(grace=10)\nimport atexit; atexit.register(print, 'atexit')\n{READY[way]}\n{way}")

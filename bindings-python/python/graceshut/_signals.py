@@ -17,6 +17,7 @@ from __future__ import annotations
 import _signal  # type: ignore[import-not-found]
 import functools
 import os
+import sys
 import threading
 import time
 
@@ -296,7 +297,20 @@ def _leave(code: int) -> None:
         from ._runtime import _leave_now
 
         _leave_now()
-    raise SystemExit(code)
+    exit = SystemExit(code)
+    before = sys.unraisablehook
+
+    def lost(unraisable: sys.UnraisableHookArgs) -> None:
+        if unraisable.exc_value is not exit:
+            before(unraisable)
+            return
+        # Raised in a weakref's callback or a __del__, where it is written to stderr and forgotten.
+        if sys.unraisablehook is lost:
+            sys.unraisablehook = before
+        _graceshut.exit_was_lost()
+
+    sys.unraisablehook = lost
+    raise exit
 
 
 def _is_swallowed(signum: int, handler: Any) -> bool:
