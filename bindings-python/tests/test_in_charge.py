@@ -34,7 +34,9 @@ def test_a_sigaction_of_other_native_code_is_noticed(child):
         assert time.monotonic() < until, c.words()
         time.sleep(0.05)
     c.kill().end()
-    assert c.rc == 0 and c.lines[1].startswith("handler ") and "SIG_DFL" in c.lines[1] and c.lines[-1] == "flush", c.words()
+    # The event is told by a thread of its own, which the hook on the main thread may overtake.
+    told = [line for line in c.lines if line.startswith("handler ")]
+    assert c.rc == 0 and len(told) == 1 and "SIG_DFL" in told[0] and "flush" in c.lines, c.words()
     assert {h["signal"]: h["repairs"] for h in c.report["handler"]} == {"HUP": 0, "INT": 0, "TERM": 1}
 
 
