@@ -134,6 +134,18 @@
 /** Too late: the hook has ended, or was removed before. */
 #define GRACESHUT_DONE 2
 
+/**
+ * Flag: every process that has the listeners open stops (a prefork server). Else a listener that another process has open is
+ * left alone.
+ */
+#define GRACESHUT_ALL_HOLDERS_STOP 1
+
+/** Seen: somebody came with work, or made a connection for it, since the last step. Probes do not count. */
+#define GRACESHUT_CAME 1
+
+/** Seen: a connection is open whose client has not been answered yet. */
+#define GRACESHUT_BUSY 2
+
 /** Success. */
 #define GRACESHUT_OK 0
 
@@ -211,6 +223,9 @@ typedef struct graceshut_completion graceshut_completion;
 
 /** What a running hook knows. (spec 8.3) Valid during the hook's call, or until its completion is finished; any thread. */
 typedef struct graceshut_ctx graceshut_ctx;
+
+/** The way of a server's listeners from the start of `drain` to their closing. Any thread, one at a time. */
+typedef struct graceshut_linger graceshut_linger;
 
 /**
  * One group of work in flight: a page of counters with a documented layout, see the end of this header. Lives as long as
@@ -799,6 +814,38 @@ void graceshut_inflight_wake(void);
  */
 int graceshut_inflight_count(const char *group,
                              uint32_t *out);
+
+/**
+ * Begins it, in a hook of `drain`: from here on the server refuses in words (503, `Connection: close`) and calls
+ * `graceshut_linger_step` about every 10 ms. `remaining_us` is what the hook has left, as `graceshut_ctx_remaining_us` says
+ * it; `GRACESHUT_FOREVER`: no limit. `flags`: `GRACESHUT_ALL_HOLDERS_STOP` or 0. Free it with `graceshut_linger_free`. Never blocks.
+ * (spec 9.4)
+ *
+ * Null on an error: BAD_TIME, BAD_VALUE (another flag).
+ */
+graceshut_linger *graceshut_linger_new(int64_t remaining_us,
+                                       uint32_t flags);
+
+/**
+ * 1 when the listeners are to be closed now (and for null), else 0: go on accepting and refusing, and call again.
+ * `seen`: `GRACESHUT_CAME` and `_BUSY`, or-ed. `listeners`: their `count` descriptors; what is no listening TCP socket is
+ * passed over, and 0 of them will do. When nobody has come for 150 ms, or after a second, newcomers are turned away by a filter
+ * on the sockets, and what waits in their queues is left to be accepted. Never blocks, but for a look into /proc once.
+ * (spec 9.4)
+ *
+ * Pointers: `linger` is null or live and in no other call; `listeners` points to `count` numbers, or is null and `count` is 0.
+ */
+int graceshut_linger_step(graceshut_linger *linger,
+                          uint32_t seen,
+                          const int *listeners,
+                          size_t count);
+
+/**
+ * Frees it. Null is fine. Never blocks.
+ *
+ * Pointers: `linger` came from `graceshut_linger_new` and was not freed before; no other thread uses it.
+ */
+void graceshut_linger_free(graceshut_linger *linger);
 
 /**
  * The words of the last graceshut call that failed on this thread, for people: they name the culprit and the next step.

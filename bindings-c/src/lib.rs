@@ -20,6 +20,8 @@ mod context;
 
 mod inflight;
 
+mod linger;
+
 mod error;
 
 mod text;
@@ -30,6 +32,7 @@ pub use error::*;
 pub use hook::*;
 pub use host::*;
 pub use inflight::*;
+pub use linger::*;
 pub use options::*;
 pub use runtime::*;
 pub use text::*;

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import errno
 import os
-import select
 import socket
-import subprocess
-import sys
 import threading
 import time
 
 import pytest
 
+import graceshut
 from graceshut import _door
+from graceshut._graceshut import Linger
 
 
 @pytest.fixture(params=["127.0.0.1", "::1"])
@@ -31,16 +29,6 @@ def found(sock):
     return ours[0]
 
 
-def test_the_queue_is_seen(listener):
-    one = found(listener)
-    assert one.queued == 0 and one.name == listener.getsockname()
-    with socket.create_connection(listener.getsockname()[:2]), socket.create_connection(listener.getsockname()[:2]):
-        assert one.queued == 2
-        listener.accept()[0].close()
-        assert one.queued == 1
-    one.forget()
-
-
 def test_the_admin_endpoint_is_none_of_the_servers(listener, tmp_path):
     host, port = listener.getsockname()[:2]
     address = "[%s]:%d" % (host, port) if ":" in host else "%s:%d" % (host, port)
@@ -56,56 +44,12 @@ def test_the_admin_endpoint_is_none_of_the_servers(listener, tmp_path):
                     one.forget()
 
 
-def test_shut_door_keeps_the_queue_and_refuses_the_late(listener):
-    address = listener.getsockname()[:2]
-    one = found(listener)
-    early = socket.create_connection(address)
-    early.sendall(b"request")
-    assert one.shut_door()
-    late = socket.socket(listener.family)
-    late.setblocking(False)
-    assert late.connect_ex(address) == errno.EINPROGRESS
-    time.sleep(0.05)
-    assert one.queued == 1, "the late one stands before the door"
-    served, _ = listener.accept()
-    assert served.recv(100) == b"request" and one.queued == 0
-    one.forget()
-    listener.close()
-    # What is open goes on; the late one is told, not cut off.
-    early.sendall(b"more")
-    assert served.recv(100) == b"more"
-    assert select.select([], [late], [], 10)[1] and late.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) == errno.ECONNREFUSED
-    for s in (early, served, late):
-        s.close()
-
-
-def test_a_listener_of_another_process_is_left_alone(listener):
-    one = found(listener)
-    assert _door.held_elsewhere([one]) == set()
-    os.set_inheritable(listener.fileno(), True)
-    command = [sys.executable, "-c", "import sys; print('ready', flush=True); sys.stdin.read()"]
-    with subprocess.Popen(command, close_fds=False, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
-        assert other.stdout.readline() == b"ready\n"
-        assert _door.held_elsewhere([one]) == {one.inode}
-        other.stdin.close()
-        other.wait(10)
-    assert _door.held_elsewhere([one]) == set()
-    one.forget()
-
-
-def test_an_activator_keeps_its_listeners(listener, monkeypatch):
-    one = found(listener)
-    monkeypatch.setenv("LISTEN_FDS", "1")
-    assert _door.held_elsewhere([one]) == {one.inode}
-    one.forget()
-
-
-def test_unix_sockets_have_no_door(tmp_path):
+def test_a_unix_socket_is_found_and_named(tmp_path):
     with socket.socket(socket.AF_UNIX) as sock:
         sock.bind(str(tmp_path / "s"))
         sock.listen()
         one = found(sock)
-        assert one.queued is None and one.shut_door() is False
+        assert one.address == "unix:%s" % (tmp_path / "s") and one.fileno() != sock.fileno()
         one.forget()
 
 
@@ -143,12 +87,19 @@ def test_nothing_is_lost_under_a_storm_of_connections(listener):
         t.start()
     time.sleep(0.3)
     one = found(listener)
-    assert one.shut_door()
-    empty, limit = 0, time.monotonic() + 5
-    while empty < 3:
-        assert time.monotonic() < limit
-        empty = 0 if one.queued else empty + 1
-        time.sleep(0.01)
+    steps = []
+
+    def drain(ctx):
+        linger = Linger(ctx)
+        while not linger.step(came=True, busy=False, listeners=[one.fileno()]):
+            steps.append(ctx.remaining)
+            assert not ctx.wait_cancelled(0.01)
+
+    with graceshut.installed(grace=10) as gs:
+        gs.hook("drain", drain)
+        gs.stop("test")
+        assert gs.wait(10) == 0, gs.report()
+    assert len(steps) > 3
     one.forget()
     stop.set()
     serving.join(10)

@@ -139,7 +139,7 @@ impl Done {
 /// What a hook knows while it runs. Valid on any thread, also after the hook was abandoned.
 #[pyclass(frozen, module = "graceshut._graceshut")]
 pub(crate) struct Context {
-    inner: graceshut::Context,
+    pub(crate) inner: graceshut::Context,
 }
 
 #[pymethods]

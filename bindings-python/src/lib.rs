@@ -19,6 +19,7 @@ mod gate;
 mod hook;
 mod host;
 mod inflight;
+mod linger;
 mod runtime;
 mod values;
 
@@ -31,6 +32,7 @@ fn _graceshut(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add_class::<hook::Hook>()?;
     m.add_class::<hook::Reason>()?;
     m.add_class::<inflight::Group>()?;
+    m.add_class::<linger::Linger>()?;
     m.add_function(wrap_pyfunction!(error::error_kinds, m)?)?;
     m.add_function(wrap_pyfunction!(host::managed_signals, m)?)?;
     m.add_function(wrap_pyfunction!(host::in_main_interpreter, m)?)?;

@@ -31,6 +31,7 @@ pub mod hook;
 mod hooks;
 pub mod host;
 pub mod inflight;
+pub mod listener;
 #[doc(hidden)]
 pub mod plan;
 #[doc(hidden)]

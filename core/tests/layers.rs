@@ -67,6 +67,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("admin", &["clock", "config", "error", "process", "signal"]),
     ("engine", &["clock", "config", "error", "plan"]),
     ("inflight", &["error", "signal"]),
+    ("listener", &["clock"]),
     ("report", &["clock", "config", "engine", "plan", "signal"]),
     ("hook", &["clock", "config", "engine", "error", "hooks", "inflight", "runtime", "wake"]),
     ("hooks", &["clock", "config", "error", "hook", "plan", "signal"]),

@@ -10,7 +10,6 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <graceshut.h>
-#include <linux/filter.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
@@ -23,15 +22,15 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { HEAD = 8192, QUIET_MS = 100, PATIENCE_MS = 1000, IDLE_MS = 60000 };
+enum { HEAD = 8192, LOOK_MS = 100, IDLE_MS = 60000 };
 
 static graceshut_page *work; /* what is in flight, and the word that says when to refuse */
 static int listener = -1;
 static int connections;    /* open ones */
 static int accepting = 1;  /* the acceptor runs */
-static int last_call;      /* the acceptor is to take what still waits, and to end */
+static int last_call;      /* the acceptor is to end */
 static int closing;        /* idle connections are to end */
-static long long last_came; /* ms, when somebody came with work last */
+static int came;           /* somebody came with work, since it was asked last */
 
 static long long now_ms(void)
 {
@@ -75,7 +74,7 @@ static int readable(int fd, int idle)
     struct pollfd p = {fd, POLLIN, 0};
     long long until = now_ms() + IDLE_MS;
     while (now_ms() < until) {
-        int n = poll(&p, 1, idle ? QUIET_MS : 1000);
+        int n = poll(&p, 1, idle ? LOOK_MS : 1000);
         if (n > 0)
             return 1;
         if (n < 0 && errno != EINTR)
@@ -161,7 +160,7 @@ static int serve(int fd, struct request *r)
                                         : answer(fd, r->keep_alive, "200 OK", "ready\n");
     if (strcmp(path, "/work") != 0)
         return answer(fd, r->keep_alive, "404 Not Found", "not here\n");
-    __atomic_store_n(&last_came, now_ms(), __ATOMIC_SEQ_CST);
+    set(&came, 1);
     if (!graceshut_enter(work))
         return answer(fd, 0, "503 Service Unavailable", "draining\n");
     nanosleep(&t, NULL);
@@ -190,41 +189,19 @@ static void *connection(void *data)
 
 /* ---- Accepting ---- */
 
-/* Drops every SYN from now on: who connects later is refused after the close, before it has sent anything, and who is in the
- * middle of connecting still gets into the queue. Closing a listener over a queue would reset those in it. */
-static void refuse_newcomers(void)
-{
-    struct sock_filter code[] = {
-        BPF_STMT(BPF_LD | BPF_B | BPF_ABS, 13), /* the flags of the TCP header */
-        BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, 0x02, 0, 1),
-        BPF_STMT(BPF_RET | BPF_K, 0),
-        BPF_STMT(BPF_RET | BPF_K, 0xffffffff),
-    };
-    struct sock_fprog program = {sizeof code / sizeof *code, code};
-    setsockopt(listener, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof program);
-}
-
 static void *acceptor(void *data)
 {
     struct pollfd p = {listener, POLLIN, 0};
     pthread_attr_t small;
-    int filtered = 0;
     (void)data;
     pthread_attr_init(&small);
     pthread_attr_setstacksize(&small, 128 * 1024);
     pthread_attr_setdetachstate(&small, PTHREAD_CREATE_DETACHED);
-    for (;;) {
+    while (!get(&last_call)) {
         pthread_t t;
         int one = 1, fd;
-        if (get(&last_call) && !filtered) {
-            refuse_newcomers();
-            filtered = 1;
-        }
-        if (poll(&p, 1, 50) <= 0) {
-            if (filtered)
-                break; /* 50 ms without anybody, and nobody can come any more */
+        if (poll(&p, 1, 10) <= 0)
             continue;
-        }
         fd = accept(listener, NULL, NULL);
         if (fd < 0)
             continue;
@@ -264,17 +241,16 @@ static int said(graceshut_ctx *ctx, void *data)
     return 0;
 }
 
-/* Answers 503 until nobody has come with work for a while (probes keep coming), then closes the listener, then the
- * connections that sit idle. */
+/* Answers 503 until the listener can be closed without cutting anybody off, then ends the connections that sit idle. */
 static int server(graceshut_ctx *ctx, void *data)
 {
-    long long began = now_ms(), came;
+    graceshut_linger *linger = graceshut_linger_new(graceshut_ctx_remaining_us(ctx), 0);
+    uint32_t seen;
     (void)data;
-    do {
-        came = __atomic_load_n(&last_came, __ATOMIC_SEQ_CST);
-        if (get(&connections) == 0 && now_ms() - (came > began ? came : began) > QUIET_MS)
-            break;
-    } while (now_ms() - began < PATIENCE_MS && !graceshut_ctx_wait_cancelled(ctx, 10000));
+    do
+        seen = (__atomic_exchange_n(&came, 0, __ATOMIC_SEQ_CST) ? GRACESHUT_CAME : 0) | (get(&connections) ? GRACESHUT_BUSY : 0);
+    while (!graceshut_linger_step(linger, seen, &listener, 1) && !graceshut_ctx_wait_cancelled(ctx, 10000));
+    graceshut_linger_free(linger);
     set(&last_call, 1);
     while (get(&accepting) && !graceshut_ctx_wait_cancelled(ctx, 5000))
         ;

@@ -24,6 +24,7 @@ pub fn tests() -> Vec<Test> {
         ["nulls", "times", "text", "structs", "config", "disagree"].into_iter().map(|s| checked("bad_input", s)).collect();
     list.extend(["run_hooks", "unrun_hooks", "closed"].into_iter().map(|s| checked("life", s)));
     list.push(checked("inflight", "layout"));
+    list.extend(["quiet", "queue", "bad"].into_iter().map(|s| checked("listener", s)));
     list.extend([
         Test::new("versions", |k| {
             let version = concat!("version ", env!("CARGO_PKG_VERSION"));

@@ -34,6 +34,12 @@ class Reason:
     @property
     def message(self) -> Optional[str]: ...
 
+class Linger:
+    """The way of a server's listeners from the start of ``drain`` to their closing (spec 9.4)."""
+
+    def __new__(cls, ctx: Context, *, all_holders_stop: bool = False) -> Linger: ...
+    def step(self, came: bool, busy: bool, listeners: list[int]) -> bool: ...
+
 class Context:
     """What a hook knows while it runs. Valid on any thread, also after the hook was abandoned."""
 

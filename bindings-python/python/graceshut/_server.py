@@ -5,7 +5,7 @@ are kept from it (core hears them all the same) and the plan goes first:
 
 * ``announce``: it serves on; readiness is red;
 * ``drain``: it answers 503 and ``Connection: close`` to what still comes, until nobody has come for a while; then its
-  listeners are shut without a reset (``_door``), and only now the signal is given to it: it stops in its own way;
+  listeners can be closed without a reset (spec 9.4), and only now the signal is given to it: it stops in its own way;
 * the other phases, while it lives if it can tell us of its end (ASGI's lifespan), else beside it.
 """
 
@@ -13,9 +13,9 @@ from __future__ import annotations
 
 import os
 import threading
-import time
 
 from . import _door, _signals
+from ._graceshut import Linger
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,12 +24,7 @@ if TYPE_CHECKING:
     from . import GraceShut
     from ._graceshut import Context
 
-#: Nobody new for this long: those who had us in their list have gone.
-QUIET = 0.15
-#: At most this long is refused in words, before the door is shut.
-PATIENCE = 1.0
-#: At most this long is waited for the queue to become empty.
-_EMPTY_LIMIT = 2.0
+#: Seconds between two looks.
 _TICK = 0.01
 
 _servers: dict[int, Server] = {}
@@ -88,7 +83,7 @@ class Server:
         self.gone: Optional[threading.Event] = None
         self.pid = os.getpid()
         self.released = False
-        self._refused_at = 0.0
+        self._came = False
         self._is_up = self._listens = False
         self._up_lock = threading.Lock()
         gs.on_event(self._hear)
@@ -130,7 +125,7 @@ class Server:
 
     def refused(self) -> None:
         """Somebody came and was refused."""
-        self._refused_at = time.monotonic()
+        self._came = True
 
     def release(self) -> None:
         """Lets the server stop; once."""
@@ -171,30 +166,16 @@ class Server:
     def _linger(self, ctx: Context) -> None:
         # The admin endpoint goes on answering to the end (spec 7.5).
         ours = _door.listeners(but=self.gs.admin_address)
+        fds = [one.fileno() for one in ours]
+        linger = Linger(ctx, all_holders_stop=self.all_holders_stop)
         try:
-            self._refuse_in_words(ctx, ours)
-            shared = set() if self.all_holders_stop else _door.held_elsewhere(ours)
-            alone = [one for one in ours if one.inode not in shared]
-            if any([one.shut_door() for one in alone]):
-                self._until_empty(ctx, [one for one in alone if one.shut])
+            while not ctx.wait_cancelled(_TICK):
+                # Websockets are told while newcomers are still heard; how long that takes is their matter.
+                if any(busy() for busy in self.busy):
+                    continue
+                came, self._came = self._came, False
+                if linger.step(came, False, fds):
+                    return
         finally:
             for one in ours:
                 one.forget()
-
-    def _refuse_in_words(self, ctx: Context, ours: list[_door.Listener]) -> None:
-        began = time.monotonic()
-        until = began + min(PATIENCE, (ctx.remaining or PATIENCE * 3) / 3)
-        self._refused_at = max(self._refused_at, began)
-        while not ctx.wait_cancelled(_TICK):
-            now = time.monotonic()
-            quiet = now - self._refused_at > QUIET and not any(one.queued for one in ours)
-            if (quiet or now > until) and not any(busy() for busy in self.busy):
-                return
-
-    def _until_empty(self, ctx: Context, shut: list[_door.Listener]) -> None:
-        # Handshakes that had begun are finished by the kernel: a moment for these.
-        until, empty = time.monotonic() + min(_EMPTY_LIMIT, (ctx.remaining or _EMPTY_LIMIT) / 2), 0
-        while time.monotonic() < until and empty < 3:
-            empty = 0 if any(one.queued for one in shut) else empty + 1
-            if ctx.wait_cancelled(_TICK):
-                return

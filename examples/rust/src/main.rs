@@ -37,7 +37,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let gs = install(Options { grace: Some(Duration::from_secs(10)), serving: Some(true), ..Options::default() })?;
     let tokio = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     let port: u16 = std::env::var("PORT").map_or(Ok(8080), |p| p.parse())?;
-    let server = tokio.block_on(server::Server::bind(port, gs.inflight()))?;
+    let (server, listener) = tokio.block_on(server::Server::bind(port, gs.inflight()))?;
 
     let (spawner, stopping) = (tokio.handle().clone(), server.clone());
     gs.hook("drain", "server").future(
@@ -50,7 +50,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     )?;
     hooks(&gs)?;
 
-    tokio.spawn(server.serve());
+    tokio.spawn(server.serve(listener));
     println!("ready");
     std::process::exit(gs.wait(None)?.exit.code)
 }

@@ -2,10 +2,13 @@
 
 use std::convert::Infallible;
 use std::io;
+use std::os::fd::{AsRawFd, RawFd};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::SeqCst};
-use std::time::{Duration, Instant};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
+use std::time::Duration;
 
+use graceshut::clock::At;
+use graceshut::listener::{LOOK, Linger, Seen};
 use graceshut::{Context, InFlight};
 use http_body_util::{BodyExt, Full};
 use hyper::body::{Bytes, Incoming};
@@ -20,23 +23,19 @@ use tokio::sync::watch;
 /// The word of the shared page (spec 9.1).
 const STOPPING: u32 = 1;
 const DRAINING: u32 = 2;
-/// Nobody has come for this long: the listener can be closed.
-const QUIET: Duration = Duration::from_millis(150);
-const LOOK: Duration = Duration::from_millis(10);
 
-/// The listener and what is open.
+/// What is open. The listener is [`serve`](Server::serve)'s own, which ends with it closed.
 #[derive(Clone)]
 pub struct Server {
-    listener: Arc<TcpListener>,
+    listener: RawFd,
     work: InFlight,
     shared: Arc<Shared>,
 }
 
 struct Shared {
     open: AtomicUsize,
-    began: Instant,
-    /// Milliseconds after `began`.
-    last_accept: AtomicU64,
+    /// Somebody came with work, since it was asked last.
+    came: AtomicBool,
     /// How far the end has come.
     end: watch::Sender<End>,
 }
@@ -52,23 +51,18 @@ enum End {
 
 impl Server {
     /// Listens on the loopback.
-    pub async fn bind(port: u16, work: InFlight) -> io::Result<Server> {
-        let listener = Arc::new(TcpListener::bind(("127.0.0.1", port)).await?);
-        let shared = Shared {
-            open: AtomicUsize::new(0),
-            began: Instant::now(),
-            last_accept: AtomicU64::new(0),
-            end: watch::Sender::new(End::No),
-        };
-        Ok(Server { listener, work, shared: Arc::new(shared) })
+    pub async fn bind(port: u16, work: InFlight) -> io::Result<(Server, TcpListener)> {
+        let listener = TcpListener::bind(("127.0.0.1", port)).await?;
+        let shared = Shared { open: AtomicUsize::new(0), came: AtomicBool::new(false), end: watch::Sender::new(End::No) };
+        Ok((Server { listener: listener.as_raw_fd(), work, shared: Arc::new(shared) }, listener))
     }
 
-    /// Accepts until [`stop`](Server::stop) closes the listener.
-    pub async fn serve(self) {
+    /// Accepts until [`stop`](Server::stop) says that the listener is to be closed.
+    pub async fn serve(self, listener: TcpListener) {
         let mut end = self.shared.end.subscribe();
         loop {
             let stream = tokio::select! {
-                accepted = self.listener.accept() => accepted,
+                accepted = listener.accept() => accepted,
                 _ = end.wait_for(|e| *e >= End::Listener) => return,
             };
             // Out of descriptors, or a client that went away: the next one may have more luck.
@@ -76,20 +70,19 @@ impl Server {
                 tokio::time::sleep(LOOK).await;
                 continue;
             };
-            self.shared.last_accept.store(self.now(), SeqCst);
             self.shared.open.fetch_add(1, SeqCst);
             tokio::spawn(self.clone().connection(stream));
         }
     }
 
-    /// The hook in `drain`: the listener stays open and answers 503 until nobody has come for a while, since closing it
-    /// earlier would reset those who wait in its queue; keep-alive connections are told with their next answer.
+    /// The hook in `drain`: refuses in words until the listener can be closed without cutting anybody off; keep-alive
+    /// connections are told with their next answer.
     pub async fn stop(&self, ctx: &Context) {
-        let began = self.now();
-        let patience = ctx.remaining().map_or(Duration::from_secs(1), |left| (left / 3).min(Duration::from_secs(1)));
-        while Instant::now() < self.shared.began + Duration::from_millis(began) + patience && !ctx.cancelled() {
-            let since = self.now() - self.shared.last_accept.load(SeqCst).max(began);
-            if self.shared.open.load(SeqCst) == 0 && Duration::from_millis(since) > QUIET {
+        let mut linger = Linger::new(At::now(), ctx.remaining());
+        while !ctx.cancelled() {
+            let came = self.shared.came.swap(false, SeqCst);
+            let seen = Seen { came, busy: self.shared.open.load(SeqCst) > 0, listeners: &[self.listener] };
+            if linger.step(At::now(), seen) {
                 break;
             }
             tokio::time::sleep(LOOK).await;
@@ -101,15 +94,11 @@ impl Server {
         }
     }
 
-    fn now(&self) -> u64 {
-        u64::try_from(self.shared.began.elapsed().as_millis()).unwrap_or(u64::MAX)
-    }
-
     async fn connection(self, stream: TcpStream) {
         // An answer that does not fill a packet leaves at once; without it, it is only slower.
         let _ = stream.set_nodelay(true);
-        let work = self.work;
-        let service = service_fn(move |request| answer(request, work));
+        let (work, shared) = (self.work, Arc::clone(&self.shared));
+        let service = service_fn(move |request| answer(request, work, Arc::clone(&shared)));
         let mut connection = std::pin::pin!(http1::Builder::new().serve_connection(TokioIo::new(stream), service));
         let mut end = self.shared.end.subscribe();
         let told = tokio::select! {
@@ -125,11 +114,14 @@ impl Server {
     }
 }
 
-async fn answer(request: Request<Incoming>, work: InFlight) -> Result<Response<Full<Bytes>>, Infallible> {
+async fn answer(request: Request<Incoming>, work: InFlight, shared: Arc<Shared>) -> Result<Response<Full<Bytes>>, Infallible> {
     let (status, text) = match request.uri().path() {
         "/readyz" if work.page().word() >= STOPPING => (StatusCode::SERVICE_UNAVAILABLE, ""),
         "/readyz" => (StatusCode::OK, ""),
-        "/work" => do_work(request, &work).await,
+        "/work" => {
+            shared.came.store(true, SeqCst);
+            do_work(request, &work).await
+        }
         _ => (StatusCode::NOT_FOUND, "not here\n"),
     };
     let mut response = Response::new(Full::new(Bytes::from_static(text.as_bytes())));

@@ -1,0 +1,29 @@
+//! Closing a server's listeners without cutting anybody off (spec 9.4): core's rule for a drain hook in Python.
+
+use graceshut::clock::At;
+use graceshut::listener::{self, Seen};
+use pyo3::prelude::*;
+
+use crate::hook::Context;
+
+/// The way of a server's listeners from the start of `drain` to their closing.
+#[pyclass(module = "graceshut._graceshut")]
+pub(crate) struct Linger {
+    inner: listener::Linger,
+}
+
+#[pymethods]
+impl Linger {
+    #[new]
+    #[pyo3(signature = (ctx, *, all_holders_stop = false))]
+    fn new(ctx: &Context, all_holders_stop: bool) -> Linger {
+        let inner = listener::Linger::new(At::now(), ctx.inner.remaining());
+        Linger { inner: if all_holders_stop { inner.all_holders_stop() } else { inner } }
+    }
+
+    /// True when the listeners are to be closed now. Lets others run: it may look into /proc.
+    fn step(&mut self, py: Python<'_>, came: bool, busy: bool, listeners: Vec<i32>) -> bool {
+        let inner = &mut self.inner;
+        py.detach(|| inner.step(At::now(), Seen { came, busy, listeners: &listeners }))
+    }
+}
