@@ -7,19 +7,9 @@ import (
 	"net"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
-)
-
-// What Serve waits for before it closes the listener.
-const (
-	// Nobody has come for this long, and no connection is open: the clients have heard.
-	quiet = 100 * time.Millisecond
-	// At most this long, should they keep coming, and never more than a third of what drain has.
-	patience = time.Second
-	// Nobody in the listener's queue for this long, after newcomers are turned away.
-	emptied = 50 * time.Millisecond
-	tick    = 5 * time.Millisecond
 )
 
 // Serve serves srv on ln until the shutdown has drained it, and then answers nil; another error is srv's own. The process goes
@@ -27,8 +17,7 @@ const (
 //
 //   - Until drain everything is served, also after the signal (readiness is red then: ReadyHandler).
 //   - In drain new requests are answered with 503 and Connection: close, those in flight are finished. The listener stays open
-//     until nobody has come for a while and is closed over an empty queue, so that no client is reset; then connections
-//     that sit idle end.
+//     until it can be closed without resetting a client (spec 9.4); then connections that sit idle end.
 //   - Hijacked connections (WebSocket) are work in flight until they are closed. srv.RegisterOnShutdown's functions are
 //     called once the listener is closed.
 //   - At the soft deadline what is left is closed, and the hook ends cancelled.
@@ -99,11 +88,11 @@ type server struct {
 	chained func(net.Conn, http.ConnState)
 	gone    chan struct{} // the hook has ended
 
-	mu       sync.Mutex
-	open     map[*conn]http.ConnState
-	lastCame time.Time // somebody with work (probes keep coming)
-	accepted time.Time // the last connection
-	drained  bool      // the listener is closed by us
+	asked atomic.Bool // somebody came with work, since the drain looked last (probes keep coming)
+
+	mu      sync.Mutex
+	open    map[*conn]http.ConnState
+	drained bool // the listener is closed by us
 }
 
 func (s *server) closing() bool {
@@ -134,11 +123,7 @@ func (s *server) changed(c net.Conn, state http.ConnState) {
 	}
 }
 
-func (s *server) came() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.lastCame = time.Now()
-}
+func (s *server) came() { s.asked.Store(true) }
 
 func ownConn(c net.Conn) *conn {
 	for {
@@ -156,25 +141,9 @@ func ownConn(c net.Conn) *conn {
 // drain is the hook.
 func (s *server) drain(ctx Context) error {
 	defer close(s.gone)
-	limit := patience
-	if left, limited := ctx.Remaining(); limited {
-		limit = min(limit, left/3)
-	}
-	began := time.Now()
-	s.until(ctx, func() bool {
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		since := s.lastCame
-		if since.Before(began) {
-			since = began
-		}
-		return time.Since(began) >= limit || len(s.open) == s.hijacked() && time.Since(since) >= quiet
-	})
-	turned, since := s.ln.turnAway(), time.Now()
-	s.until(ctx, func() bool {
-		// Where newcomers cannot be turned away they may keep coming: then an empty queue, for the moment, has to do.
-		return s.ln.isEmpty() || !turned && time.Since(since) > 2*emptied && !s.ln.waiting()
-	})
+	l := newLinger(ctx)
+	s.until(ctx, func() bool { return l.step(s.asked.Swap(false), s.isBusy(), s.ln.Listener) })
+	l.free()
 	s.mu.Lock()
 	s.drained = true
 	s.mu.Unlock()
@@ -192,7 +161,7 @@ func (s *server) drain(ctx Context) error {
 
 // until looks every few milliseconds; false when the hook was cancelled first.
 func (s *server) until(ctx context.Context, done func() bool) bool {
-	ticker := time.NewTicker(tick)
+	ticker := time.NewTicker(look)
 	defer ticker.Stop()
 	for !done() {
 		select {
@@ -210,14 +179,16 @@ func (s *server) count() int {
 	return len(s.open)
 }
 
-// hijacked counts them; the lock is held.
-func (s *server) hijacked() (n int) {
+// isBusy: a client is still to be answered, or to be told with its next answer.
+func (s *server) isBusy() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	for c := range s.open {
-		if c.hijacked {
-			n++
+		if !c.hijacked {
+			return true
 		}
 	}
-	return n
+	return false
 }
 
 // endIdle ends connections that wait for a request. Shutting the reading side makes their goroutine see the end after
@@ -253,10 +224,9 @@ func (s *server) closeHijacked() {
 
 type listener struct {
 	net.Listener
-	s     *server
-	once  sync.Once
-	err   error
-	since time.Time // isEmpty has been true since
+	s    *server
+	once sync.Once
+	err  error
 }
 
 func (l *listener) Accept() (net.Conn, error) {
@@ -267,7 +237,6 @@ func (l *listener) Accept() (net.Conn, error) {
 	own := &conn{Conn: c, s: l.s}
 	l.s.mu.Lock()
 	l.s.open[own] = http.StateNew
-	l.s.accepted = time.Now()
 	l.s.mu.Unlock()
 	return own, nil
 }
@@ -275,36 +244,6 @@ func (l *listener) Accept() (net.Conn, error) {
 func (l *listener) Close() error {
 	l.once.Do(func() { l.err = l.Listener.Close() })
 	return l.err
-}
-
-// raw calls f with the listener's descriptor, where it has one.
-func (l *listener) raw(f func(fd uintptr)) {
-	if sc, ok := l.Listener.(syscall.Conn); ok {
-		if rc, err := sc.SyscallConn(); err == nil {
-			_ = rc.Control(f)
-		}
-	}
-}
-
-// waiting is true when somebody is in the queue.
-func (l *listener) waiting() (waiting bool) {
-	l.raw(func(fd uintptr) { waiting = queued(fd) > 0 })
-	return waiting
-}
-
-// isEmpty is true when nobody has waited in the queue for a while.
-func (l *listener) isEmpty() bool {
-	waiting := l.waiting()
-	l.s.mu.Lock()
-	defer l.s.mu.Unlock()
-	if waiting || l.since.IsZero() {
-		l.since = time.Now()
-	}
-	since := l.since
-	if l.s.accepted.After(since) {
-		since = l.s.accepted // there may be more behind it
-	}
-	return time.Since(since) >= emptied
 }
 
 // conn is an accepted connection; it can all that net.TCPConn can that net/http and its handlers look for.
