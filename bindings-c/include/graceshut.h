@@ -841,6 +841,17 @@ int graceshut_linger_step(graceshut_linger *linger,
                           size_t count);
 
 /**
+ * Writes up to `room` descriptors of this process's TCP listeners on `port` to `listeners`, for hosts that do not tell them, and
+ * gives how many there are. Reads /proc/self/fd. Never blocks.
+ * (spec 9.4)
+ *
+ * Pointers: `listeners` has room for `room` numbers, or is null and `room` is 0.
+ */
+size_t graceshut_listeners(uint16_t port,
+                           int *listeners,
+                           size_t room);
+
+/**
  * Frees it. Null is fine. Never blocks.
  *
  * Pointers: `linger` came from `graceshut_linger_new` and was not freed before; no other thread uses it.

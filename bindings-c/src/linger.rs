@@ -3,7 +3,7 @@
 use std::ffi::c_int;
 
 use graceshut::clock::At;
-use graceshut::listener::{Linger, Seen};
+use graceshut::listener::{self, Linger, Seen};
 
 use crate::error::{guard_or, null};
 use crate::options::limit;
@@ -70,6 +70,27 @@ pub unsafe extern "C" fn graceshut_linger_step(
         };
         let seen = Seen { came: seen & GRACESHUT_CAME != 0, busy: seen & GRACESHUT_BUSY != 0, listeners };
         Ok(c_int::from(linger.linger.step(At::now(), seen)))
+    })
+}
+
+/// Writes up to `room` descriptors of this process's TCP listeners on `port` to `listeners`, for hosts that do not tell them, and
+/// gives how many there are. Reads /proc/self/fd. Never blocks.
+/// (spec 9.4)
+///
+/// # Safety
+/// `listeners` has room for `room` numbers, or is null and `room` is 0.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn graceshut_listeners(port: u16, listeners: *mut c_int, room: usize) -> usize {
+    guard_or(0, || {
+        if listeners.is_null() && room > 0 {
+            return Err(null("listeners"));
+        }
+        let found = listener::on_port(port);
+        for (i, fd) in found.iter().enumerate().take(room) {
+            // SAFETY: there is room for it, by the caller's promise.
+            unsafe { listeners.add(i).write(*fd) };
+        }
+        Ok(found.len())
     })
 }
 

@@ -1,8 +1,10 @@
-//! What the kernel knows of a listening socket: Node has no call for it.
+//! What a server's adapter asks before it closes its listener.
 
 use std::time::{Duration, Instant};
 
 use graceshut::State;
+use graceshut::clock::At;
+use graceshut::listener::{self, Seen};
 use napi_derive::napi;
 
 use crate::error::{Result, living};
@@ -11,20 +13,28 @@ use crate::error::{Result, living};
 /// machine has no processor for it.
 const ENGINE_LIMIT: Duration = Duration::from_millis(500);
 
-/// Connections that wait in the accept queue of the TCP listener `fd`; null for what is no TCP listener (a Unix socket, a
-/// descriptor of a cluster worker that only stands for the primary's).
-///
-/// Closing a listener resets what waits there (ecosystems 3.2), so the adapter for servers asks first. Never blocks.
-#[napi(catch_unwind)]
-pub fn listen_queue(fd: i32) -> Result<Option<u32>> {
-    // SAFETY: tcp_info is plain data, for which zeros are a value.
-    let mut info: libc::tcp_info = unsafe { std::mem::zeroed() };
-    let mut len = size_of::<libc::tcp_info>() as libc::socklen_t;
-    // SAFETY: `info` and `len` are valid and writable, and `len` is the size of `info`.
-    let rc = unsafe { libc::getsockopt(fd, libc::IPPROTO_TCP, libc::TCP_INFO, (&raw mut info).cast(), &raw mut len) };
-    // In the state of a listener `tcpi_unacked` is the length of the accept queue (tcp_get_info in the kernel).
-    const TCP_LISTEN: u8 = 10;
-    Ok((rc == 0 && info.tcpi_state == TCP_LISTEN).then_some(info.tcpi_unacked))
+/// The way of a server's listener from the start of `drain` to its closing (spec 9.4).
+#[napi]
+pub struct Linger {
+    inner: listener::Linger,
+}
+
+#[napi]
+impl Linger {
+    /// `remaining`: milliseconds that the hook has left; null: no limit.
+    #[napi(constructor)]
+    #[must_use]
+    pub fn new(remaining: Option<f64>) -> Linger {
+        let remaining = remaining.map(|ms| Duration::from_millis(ms.max(0.0) as u64));
+        Linger { inner: listener::Linger::new(At::now(), remaining) }
+    }
+
+    /// True when the listener is to be closed now. `fd`: its descriptor; -1 where there is none (a Unix socket, a cluster
+    /// worker's, which only stands for the primary's). Never blocks, but for a look into /proc once.
+    #[napi(catch_unwind)]
+    pub fn step(&mut self, came: bool, busy: bool, fd: i32) -> bool {
+        self.inner.step(At::now(), Seen { came, busy, listeners: &[fd] })
+    }
 }
 
 /// True once a shutdown has begun, also when its signal was caught and the engine's thread has yet to act: a listener of the

@@ -157,6 +157,19 @@ fn a_listener_that_another_process_has_is_left_alone() {
 }
 
 #[test]
+fn those_on_a_port_are_found() {
+    for l in listeners() {
+        let at = l.local_addr().unwrap();
+        let other = TcpListener::bind("127.0.0.1:0").unwrap();
+        let _client = TcpStream::connect(at).unwrap();
+        let _accepted = l.accept().unwrap();
+        assert_eq!(listener::on_port(at.port()), [l.as_raw_fd()], "no connection, and not {other:?}");
+        drop(l);
+        assert!(listener::on_port(at.port()).is_empty());
+    }
+}
+
+#[test]
 fn what_is_no_listener_is_passed_over() {
     let file = std::fs::File::open("/dev/null").unwrap();
     let pair = TcpListener::bind("127.0.0.1:0").unwrap();

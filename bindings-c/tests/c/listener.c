@@ -68,7 +68,7 @@ static int queue(void)
 
 static int bad(void)
 {
-    int odd[] = {-1, 9999, 0};
+    int odd[] = {-1, 9999, 0}, found[2] = {-1, -1}, fd = listen_somewhere();
     graceshut_linger *linger = graceshut_linger_new(0, 0);
     CHECK(graceshut_linger_new(-5, 0) == NULL);
     CHECK(graceshut_linger_new(0, 2) == NULL);
@@ -80,6 +80,10 @@ static int bad(void)
     CHECK(graceshut_linger_step(linger, 0, odd, 3) == 1);
     graceshut_linger_free(linger);
     graceshut_linger_free(NULL);
+    CHECK(graceshut_listeners(ntohs(at.sin_port), found, 2) == 1 && found[0] == fd && found[1] == -1);
+    CHECK(graceshut_listeners(ntohs(at.sin_port), NULL, 0) == 1);
+    CHECK(graceshut_listeners(ntohs(at.sin_port), NULL, 1) == 0);
+    SAYS("listeners");
     say("ok");
     return 0;
 }

@@ -5,7 +5,7 @@
 // closed while a request was on its way, in a socket closed with bytes unread. So, in this order:
 // 1. announce: requests are served; answers say `Connection: close`; HTTP/2 sessions get a GOAWAY that refuses nothing yet.
 // 2. drain: what is new is answered 503. A connection that stays idle for `window` is half-closed and read to its end.
-// 3. The listener is closed when nobody has come for a while and its accept queue is empty.
+// 3. The listener is closed when that cuts nobody off: core says when (spec 9.4).
 // 4. Requests in flight end; at the soft deadline upgraded sockets are closed, at the hard one what is left is cut, and told.
 //
 // Cost of a request: one call, two atomic additions, one 'close' listener.
@@ -18,10 +18,6 @@ const { CLOSED, checked } = require('./options.js');
 
 /** How long an idle connection has for one more request, which is answered, before it is closed. */
 const WINDOW_MS = 500;
-/** How long nobody has to have connected before the listener is closed, */
-const QUIET_MS = 200;
-/** and after how many windows it is closed although somebody still does. */
-const MOST_WINDOWS = 4;
 /** How often the drain looks. */
 const LOOK_MS = 10;
 /** How long a socket is read on after we ended it, so that what is unread does not turn our last answer into a reset. */
@@ -99,7 +95,8 @@ class Served {
     /** HTTP/2 streams in flight. */
     this.streams = 0;
     this.stopping = gs.isStopping;
-    this.lastCame = 0;
+    /** Somebody came with work, since the drain looked last. */
+    this.asked = false;
     this.listenerClosed = false;
   }
 
@@ -206,7 +203,7 @@ class Served {
 
   /** Somebody comes with work: the listener stays. Probes do not count, they go on to the end. */
   came() {
-    if (this.stopping) this.lastCame = performance.now();
+    this.asked = true;
   }
 
   answered(connection) {
@@ -266,6 +263,7 @@ class Served {
   async drain(context) {
     if (!this.stopping) this.announce();
     const began = performance.now();
+    this.linger = new this.native.Linger(context.remaining);
     const upgraded = [...this.connections].filter((c) => c.upgraded);
     if (this.tell) for (const { socket } of upgraded) this.tell(socket, context);
     while (!this.isOver()) {
@@ -283,9 +281,9 @@ class Served {
     const now = performance.now();
     const waited = now - began;
     if (this.server.listening && !this.listenerClosed) {
-      const enough = waited >= this.window * MOST_WINDOWS;
-      const quiet = now - Math.max(this.lastCame, began) >= QUIET_MS && !this.somebodyIsSilent();
-      if (late || ((quiet || enough) && this.queueIsEmpty())) {
+      const came = this.asked;
+      this.asked = false;
+      if (late || this.linger.step(came, this.somebodyIsSilent(), this.server._handle?.fd ?? -1)) {
         this.listenerClosed = true;
         net.Server.prototype.close.call(this.server);
       }
@@ -305,12 +303,6 @@ class Served {
   somebodyIsSilent() {
     for (const connection of this.connections) if (connection.silent && !connection.leaving) return true;
     return false;
-  }
-
-  /** Nothing waits to be accepted; true where the kernel cannot be asked. */
-  queueIsEmpty() {
-    const fd = this.server._handle?.fd;
-    return typeof fd !== 'number' || fd < 0 || !this.native.listenQueue(fd);
   }
 
   /** The time is over for requests still in flight. */

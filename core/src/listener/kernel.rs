@@ -22,6 +22,25 @@ pub fn queued(fd: RawFd) -> Option<u32> {
     (info.tcpi_state == TCP_LISTEN).then_some(info.tcpi_unacked)
 }
 
+/// This process's TCP listeners on `port`, for hosts that do not tell their descriptors. Reads /proc/self/fd.
+#[must_use]
+pub fn on_port(port: u16) -> Vec<RawFd> {
+    let fds = std::fs::read_dir("/proc/self/fd").into_iter().flatten().flatten();
+    let fds = fds.filter_map(|e| e.file_name().to_str().and_then(|name| name.parse().ok()));
+    fds.filter(|&fd| queued(fd).is_some() && local_port(fd) == Some(port)).collect()
+}
+
+fn local_port(fd: RawFd) -> Option<u16> {
+    // SAFETY: sockaddr_in6 is plain data, for which zeros are a value.
+    let mut at: libc::sockaddr_in6 = unsafe { std::mem::zeroed() };
+    let mut len = size_of_val(&at) as libc::socklen_t;
+    // SAFETY: `at` and `len` are valid and writable, and `len` is the size of `at`.
+    let rc = unsafe { libc::getsockname(fd, (&raw mut at).cast(), &raw mut len) };
+    // The port stands at the same place in sockaddr_in.
+    let is_ip = matches!(i32::from(at.sin6_family), libc::AF_INET | libc::AF_INET6);
+    (rc == 0 && is_ip).then(|| u16::from_be(at.sin6_port))
+}
+
 /// Drops the first packet (SYN) of every connection attempt from now on: the attempt waits outside until its kernel sends
 /// again, a second later. What is open and what is in the middle of a handshake is not touched. False where that cannot be
 /// had: for what is no TCP socket, and for MPTCP, which takes no filter. Never blocks.

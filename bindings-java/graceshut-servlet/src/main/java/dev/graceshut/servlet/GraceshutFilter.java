@@ -4,6 +4,7 @@ import dev.graceshut.Graceshut;
 import dev.graceshut.HookContext;
 import dev.graceshut.InFlight;
 import dev.graceshut.Phase;
+import dev.graceshut.http.Listeners;
 import jakarta.servlet.AsyncEvent;
 import jakarta.servlet.AsyncListener;
 import jakarta.servlet.Filter;
@@ -13,7 +14,8 @@ import jakarta.servlet.ServletRequest;
 import jakarta.servlet.ServletResponse;
 import jakarta.servlet.http.HttpServletResponse;
 import java.io.IOException;
-import java.time.Duration;
+import java.util.Set;
+import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicInteger;
 
@@ -25,13 +27,12 @@ import java.util.concurrent.atomic.AtomicInteger;
  * nobody has come for a while.
  */
 public final class GraceshutFilter implements Filter {
-    private static final long QUIET_MS = 150;
-    private static final long PATIENCE_MS = 1000;
-
     private final Graceshut gs;
     private final InFlight work;
     private final AtomicInteger active = new AtomicInteger();
-    private volatile long lastCame = System.nanoTime();
+    private final AtomicBoolean came = new AtomicBoolean();
+    /** Where requests came in: those the container listens on. */
+    private final Set<Integer> ports = ConcurrentHashMap.newKeySet();
 
     /** For the work in flight of {@code gs}; says that this process accepts connections. */
     public GraceshutFilter(Graceshut gs) {
@@ -48,8 +49,8 @@ public final class GraceshutFilter implements Filter {
     }
 
     /**
-     * Registers a hook of that name in {@code drain} that stops the container when nobody has come for a while: closing its
-     * listener earlier would reset those who wait in its queue.
+     * Registers a hook of that name in {@code drain} that stops the container when its listeners can be closed without cutting
+     * anybody off ({@link Listeners}).
      */
     public GraceshutFilter stop(String name, Stop container) {
         gs.hook(Phase.DRAIN, name, ctx -> {
@@ -60,32 +61,21 @@ public final class GraceshutFilter implements Filter {
     }
 
     /**
-     * Blocks until every request has ended and nobody has come for 150 ms, or at most 1 s or a third of what the hook has.
+     * Blocks until the container's listeners can be closed ({@link Listeners}) and every request has ended.
      *
      * @throws InterruptedException at the hook's soft deadline
      */
     public void awaitQuiet(HookContext ctx) throws InterruptedException {
-        long began = System.nanoTime();
-        long patience = Math.min(PATIENCE_MS, ctx.remaining().map(Duration::toMillis).orElse(3 * PATIENCE_MS) / 3);
-        while (!isQuiet(began) && since(began) < patience) {
-            Thread.sleep(10);
-        }
+        Listeners.awaitClosable(ctx, () -> came.getAndSet(false), () -> active.get() > 0, ports);
         while (active.get() > 0) {
             Thread.sleep(5);
         }
     }
 
-    private boolean isQuiet(long began) {
-        return active.get() == 0 && since(began) >= QUIET_MS && since(lastCame) >= QUIET_MS;
-    }
-
-    private static long since(long nanos) {
-        return (System.nanoTime() - nanos) / 1_000_000;
-    }
-
     @Override
     public void doFilter(ServletRequest request, ServletResponse response, FilterChain chain) throws IOException, ServletException {
-        lastCame = System.nanoTime();
+        came.set(true);
+        ports.add(request.getLocalPort());
         if (work.isDraining() && response instanceof HttpServletResponse answer) {
             answer.setHeader("Connection", "close");
         }

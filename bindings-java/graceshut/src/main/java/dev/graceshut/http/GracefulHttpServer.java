@@ -10,27 +10,23 @@ import dev.graceshut.HookContext;
 import dev.graceshut.InFlight;
 import dev.graceshut.Phase;
 import java.io.IOException;
-import java.time.Duration;
+import java.util.List;
+import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicInteger;
 
 /**
  * The JDK's own HTTP server, stopped without losing a request. It serves through {@code announce}; from {@code drain} on new
- * work is answered with 503 and {@code Connection: close}, and the listener is closed only when nobody has come for a while:
- * closing it over its queue would reset those who wait there.
+ * work is answered with 503 and {@code Connection: close}, and the listener is closed only when that cuts nobody off
+ * ({@link Listeners}).
  *
  * <p>A unit of work is one exchange, from its filter to the return of its handler: a handler that answers later, on another
  * thread, enters a part of its own.
  */
 public final class GracefulHttpServer {
-    /** How long nobody has to have come before the listener is closed. */
-    private static final long QUIET_MS = 150;
-    /** How long the hook waits for that. */
-    private static final long PATIENCE_MS = 1000;
-
     private final InFlight work;
     private final HttpServer server;
     private final AtomicInteger active = new AtomicInteger();
-    private volatile long lastCame = System.nanoTime();
+    private final AtomicBoolean came = new AtomicBoolean();
 
     private GracefulHttpServer(Graceshut gs, HttpServer server) {
         this.work = gs.inFlight();
@@ -75,29 +71,18 @@ public final class GracefulHttpServer {
     }
 
     private void drain(HookContext ctx) throws InterruptedException {
-        long began = System.nanoTime();
-        long patience = Math.min(PATIENCE_MS, ctx.remaining().map(Duration::toMillis).orElse(3 * PATIENCE_MS) / 3);
-        while (!isQuiet(began) && since(began) < patience) {
-            Thread.sleep(10);
-        }
+        Listeners.awaitClosable(
+                ctx, () -> came.getAndSet(false), () -> active.get() > 0, List.of(server.getAddress().getPort()));
         while (active.get() > 0) {
             Thread.sleep(5); // until the soft deadline interrupts: what is left then is cut
         }
         server.stop(0);
     }
 
-    private boolean isQuiet(long began) {
-        return active.get() == 0 && since(began) >= QUIET_MS && since(lastCame) >= QUIET_MS;
-    }
-
-    private static long since(long nanos) {
-        return (System.nanoTime() - nanos) / 1_000_000;
-    }
-
     private final class Counted extends Filter {
         @Override
         public void doFilter(HttpExchange exchange, Chain chain) throws IOException {
-            lastCame = System.nanoTime();
+            came.set(true);
             active.incrementAndGet();
             try {
                 if (!work.tryEnter()) {

@@ -13,6 +13,8 @@ public final class Lib {
     public static final int HOOK_OPTIONAL = 1;
     public static final int HOOK_IN_HOST = 2;
     public static final int CHAIN_ALWAYS = 1;
+    public static final int CAME = 1;
+    public static final int BUSY = 2;
     public static final long FOREVER = -1;
     /** {@code GRACESHUT_ABI_VERSION} of the header this was written against. */
     private static final int ABI = 1;
@@ -111,6 +113,11 @@ public final class Lib {
 
     public static native Pointer graceshut_inflight_page(String group);
     public static native void graceshut_inflight_wake();
+
+    public static native Pointer graceshut_linger_new(long remainingUs, int flags);
+    public static native int graceshut_linger_step(Pointer linger, int seen, int[] listeners, long count);
+    public static native void graceshut_linger_free(Pointer linger);
+    public static native long graceshut_listeners(short port, int[] listeners, long room);
 
     public static native Pointer graceshut_last_error();
     public static native Pointer graceshut_error_name(int code);
