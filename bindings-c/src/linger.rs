@@ -82,14 +82,14 @@ pub unsafe extern "C" fn graceshut_linger_step(
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn graceshut_listeners(port: u16, listeners: *mut c_int, room: usize) -> usize {
     guard_or(0, || {
-        if listeners.is_null() && room > 0 {
-            return Err(null("listeners"));
-        }
+        let room = match (listeners.is_null(), room) {
+            (_, 0) => &mut [],
+            (true, _) => return Err(null("listeners")),
+            // SAFETY: not null, and there is room for that many by the caller's promise.
+            (false, room) => unsafe { std::slice::from_raw_parts_mut(listeners, room) },
+        };
         let found = listener::on_port(port);
-        for (i, fd) in found.iter().enumerate().take(room) {
-            // SAFETY: there is room for it, by the caller's promise.
-            unsafe { listeners.add(i).write(*fd) };
-        }
+        room.iter_mut().zip(&found).for_each(|(to, fd)| *to = *fd);
         Ok(found.len())
     })
 }
