@@ -11,6 +11,7 @@ are kept from it (core hears them all the same) and the plan goes first:
 
 from __future__ import annotations
 
+import functools
 import os
 import threading
 
@@ -50,14 +51,9 @@ def _after_fork() -> None:
     _servers.clear()
 
 
-_follows_fork = False
-
-
+@functools.cache  # once
 def _follow_fork() -> None:
-    global _follows_fork
-    if not _follows_fork:
-        _follows_fork = True
-        os.register_at_fork(after_in_child=_after_fork)
+    os.register_at_fork(after_in_child=_after_fork)
 
 
 class Server:

@@ -13,6 +13,8 @@ in phase ``close`` (``lifespan=``), before the hooks that were registered earlie
 from __future__ import annotations
 
 import asyncio
+import functools
+import os
 import random
 import sys
 import threading
@@ -352,16 +354,9 @@ async def _refuse_websocket(scope: Scope, receive: Receive, send: Send) -> None:
         await send({"type": "websocket.close", "code": 1013})
 
 
-_follows_fork = False
-
-
+@functools.cache  # once
 def _follow_fork() -> None:
-    global _follows_fork
-    if not _follows_fork:
-        import os
-
-        _follows_fork = True
-        os.register_at_fork(after_in_child=_after_fork)
+    os.register_at_fork(after_in_child=_after_fork)
 
 
 def _after_fork() -> None:
