@@ -96,6 +96,15 @@ impl Check {
         format!("http://127.0.0.1:{}/{path}", self.port)
     }
 
+    /// The same, over TLS.
+    fn https(mut self) -> Check {
+        for option in &mut self.options {
+            *option = option.replace("http://", "https://");
+        }
+        self.env.push(("TLS".to_owned(), service("tls.pem")));
+        self
+    }
+
     fn spawn(&self, command: &[&str]) -> Child {
         let out = |name| File::create(self.folder.0.join(name)).unwrap();
         Command::new(env!("CARGO_BIN_EXE_graceshut"))
@@ -332,6 +341,22 @@ fn dying_at_once_loses_what_is_in_flight() {
     assert_eq!(errors.len() as i64, done.requests("lost").min(10));
     assert!(errors.iter().all(|e| e["at_us"].as_i64().unwrap() > 0), "{}", done.all());
     assert!(errors.iter().any(|e| e["reused_connection"] == true), "{}", done.all());
+}
+
+#[test]
+fn over_tls_nothing_lost_is_a_pass_and_dying_at_once_is_not() {
+    let check = Check::loaded().https();
+    let served = check.folder.path("served");
+    let done = check.service("graceful.py", &[&served]).passes();
+    assert_eq!((done.requests("lost"), done.requests("refused_503")), (0, 16), "{}", done.all());
+    assert_eq!(done.requests("answered_2xx"), done.folder.text("served").parse::<i64>().unwrap());
+    assert!(done.requests("answered_2xx") > 100, "connections are used again: {}", done.all());
+    let done = Check::loaded().https().service("abrupt.py", &[]).fails(&[""]);
+    assert!((1..=32).contains(&done.requests("lost")), "{}", done.all());
+    // Who is asked in plain HTTP and speaks TLS is not ready.
+    let mut plain = Check::loaded().with(&["--ready-timeout", "1s"]);
+    plain.env.push(("TLS".to_owned(), service("tls.pem")));
+    plain.service("abrupt.py", &[]).gives_up(&["was not ready within 1 s"]);
 }
 
 #[test]

@@ -1,40 +1,10 @@
-// Load for what `graceshut verify` does not speak: TLS, HTTP/2, WebSocket. A request counts as lost when it got no complete answer,
+// Load for what `graceshut verify` does not speak: HTTP/2, WebSocket. A request counts as lost when it got no complete answer,
 // unless its connection was refused or HTTP/2 says that it was never looked at.
-import https from 'node:https';
 import http2 from 'node:http2';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 const PAUSE_MS = 5;
 const newTally = () => ({ sent: 0, answered: 0, refused: 0, goaways: 0, lost: [] });
-
-/** `connections` keep-alive clients that go on until they are told to leave. Answers { tally, stop, over }. */
-export function httpsLoad(port, connections = 12) {
-  const tally = newTally();
-  const agent = new https.Agent({ keepAlive: true, maxSockets: connections });
-  const once = (n) =>
-    new Promise((done) => {
-      tally.sent++;
-      const post = n % 2 === 1;
-      const options = { port, host: '127.0.0.1', path: '/work', method: post ? 'POST' : 'GET', agent, rejectUnauthorized: false, timeout: 8000 };
-      const request = https.request(options, (response) => {
-        response.resume().on('end', () => done(response.statusCode)).on('error', (e) => done(e));
-      });
-      request.on('timeout', () => request.destroy(new Error('no answer in 8 s'))).on('error', done);
-      request.end(post ? '{"n":1}' : undefined);
-    });
-  const client = async () => {
-    for (let n = 0; ; n++) {
-      const got = await once(n);
-      if (got === 200) tally.answered++;
-      else if (got === 503) return void tally.refused++;
-      else if (got?.code === 'ECONNREFUSED') return void tally.refused++;
-      else return void tally.lost.push(String(got));
-      await sleep(PAUSE_MS * (0.5 + Math.random()));
-    }
-  };
-  const over = Promise.all(Array.from({ length: connections }, client)).then(() => agent.destroy());
-  return { tally, over };
-}
 
 /** HTTP/2: `sessions` connections with `each` streams at a time; after a GOAWAY a client goes on over a new connection. */
 export function http2Load(port, sessions = 4, each = 4) {

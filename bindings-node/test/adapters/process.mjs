@@ -67,9 +67,9 @@ export function start(command, env = {}, { cwd } = {}) {
 }
 
 /** Runs a service under `graceshut verify`: its verdict, with the service's report and what it printed. */
-export async function verify(command, { env = {}, cwd, ready = '/readyz', load = '/work', json = join(scratch, `verify-${number++}.json`) } = {}) {
+export async function verify(command, { env = {}, cwd, scheme = 'http', ready = '/readyz', load = '/work', json = join(scratch, `verify-${number++}.json`) } = {}) {
   const port = await freePort();
-  const url = (path) => `http://127.0.0.1:${port}${path}`;
+  const url = (path) => `${scheme}://127.0.0.1:${port}${path}`;
   const args = ['verify', '--ready', url(ready), '--load', url(load), '--after', '1s', '--grace', '12s', '--json', json, '--', ...command];
   const { GRACESHUT_REPORT: _, ...rest } = env;
   const it = start([process.env.GRACESHUT, ...args], { PORT: String(port), GRACESHUT_REPORT: undefined, ...rest }, { cwd });

@@ -4,7 +4,7 @@ import { mkdirSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { basename, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { http2Load, httpsLoad, wsLoad } from './clients.mjs';
+import { http2Load, wsLoad } from './clients.mjs';
 import { freePort, hooksMissing, scratch, signalsKept, start, verify } from './process.mjs';
 
 const require = createRequire(import.meta.url);
@@ -217,7 +217,7 @@ export const npmVersion = spawnSync('npm', ['--version'], { encoding: 'utf8' }).
 
 export const rows = [
   { name: 'http', server: 'node:http', version: NODE, under: VERIFY, line: 'gs.http(server).listen(8080)', run: verified('http') },
-  { name: 'https', server: 'node:https', version: NODE, under: CLIENTS, line: 'gs.http(server).listen(8443)', run: () => loaded('https', certificate(), httpsLoad) },
+  { name: 'https', server: 'node:https', version: NODE, under: VERIFY, line: 'gs.http(server).listen(8443)', run: () => verified('https', { env: certificate(), scheme: 'https' })() },
   { name: 'http2', server: 'node:http2', version: NODE, under: CLIENTS, line: 'gs.http(server).listen(8443)', run: () => loaded('http2', certificate(), http2Load) },
   { name: 'express', server: 'express', version: versionOf('express'), under: VERIFY, line: 'gs.http(app.listen(8080))', run: verified('express') },
   { name: 'fastify', server: 'fastify', version: versionOf('fastify'), under: VERIFY, line: 'app.register(gs.fastify())', run: verified('fastify') },

@@ -47,7 +47,7 @@ pub struct Args {
     #[arg(long, value_name = "URL", value_parser = Url::parse)]
     pub ready: Option<Url>,
 
-    /// URL to load with GETs and POSTs; may be given several times (http:// only)
+    /// URL to load with GETs and POSTs; may be given several times (http:// or https://, whose certificate is not looked at)
     #[arg(long, value_name = "URL", value_parser = Url::parse)]
     pub load: Vec<Url>,
 

@@ -4,7 +4,7 @@ use super::exchange::{self, Outcome};
 use super::http;
 use super::tally::{Loss, Tally};
 use super::target::{SLICE, Target};
-use std::net::TcpStream;
+use super::wire::Wire;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::thread;
@@ -132,7 +132,7 @@ impl Mix {
 
 /// An open connection, and whether it has carried a request before.
 struct Link {
-    stream: TcpStream,
+    stream: Wire,
     reused: bool,
 }
 
@@ -180,8 +180,8 @@ impl Client {
     /// here goes wrong before a byte of the request was sent, and is counted once per request.
     fn connection(&mut self, old: Option<Link>) -> Option<Link> {
         let mut refused = false;
-        if let Some(link) = old {
-            if !exchange::peer_gave_up(&link.stream) {
+        if let Some(mut link) = old {
+            if !link.stream.peer_gave_up() {
                 return Some(link);
             }
             refused = true;

@@ -13,6 +13,7 @@ mod render;
 mod report;
 mod tally;
 mod target;
+mod wire;
 
 pub use args::Args;
 

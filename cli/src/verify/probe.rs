@@ -95,7 +95,7 @@ impl Probe {
                 }
             }
             for target in &self.bare {
-                if target.connect().is_ok() {
+                if target.accepts() {
                     seen.last_accept = Some(Instant::now());
                 }
             }

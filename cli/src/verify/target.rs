@@ -3,33 +3,35 @@
 use std::io;
 use std::net::{SocketAddr, TcpListener, TcpStream, ToSocketAddrs};
 use std::os::fd::AsRawFd;
-use std::time::Duration;
+use std::time::{Duration, Instant};
+
+use super::wire::Wire;
 
 /// Reads and writes come back at least this often, so that whoever waits can look around: nothing blocks for longer.
 pub const SLICE: Duration = Duration::from_millis(50);
 /// A handshake on a network one would run this check over takes far less; a dropped SYN is sent again after 1 s.
 const CONNECT_LIMIT: Duration = Duration::from_millis(1500);
 
-/// An `http://` URL, taken apart.
+/// An `http://` or `https://` URL, taken apart.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Url {
     /// As it was given.
     pub text: String,
+    secure: bool,
     host: String,
-    /// The port, 80 if none was named.
+    /// The port, 80 or 443 if none was named.
     pub port: u16,
     /// Path and query, as the request line has them.
     pub path: String,
 }
 
 impl Url {
-    /// Takes `http://host[:port][/path][?query]` apart; host may be `[::1]`.
+    /// Takes `http[s]://host[:port][/path][?query]` apart; host may be `[::1]`.
     pub fn parse(text: &str) -> Result<Url, String> {
-        let Some(rest) = text.strip_prefix("http://") else {
-            return Err(match text.split_once("://") {
-                Some(("https", _)) => "https is not spoken here: give the plain http:// address behind the proxy".into(),
-                _ => "write it like http://127.0.0.1:8080/path".into(),
-            });
+        let (secure, rest) = match text.split_once("://") {
+            Some(("http", rest)) => (false, rest),
+            Some(("https", rest)) => (true, rest),
+            _ => return Err("write it like http://127.0.0.1:8080/path".into()),
         };
         if text.bytes().any(|b| b <= b' ' || b == 0x7f) || !text.is_ascii() {
             return Err("spaces, control and non-ASCII characters must be percent-encoded".into());
@@ -40,33 +42,34 @@ impl Url {
         if authority.contains('@') {
             return Err("user names and passwords in the URL are not supported".into());
         }
-        let (host, port) = split_port(authority)?;
+        let (host, port) = split_port(authority, standard_port(secure))?;
         if host.is_empty() {
             return Err("the URL has no host".into());
         }
         let path = if path.starts_with('/') { path.to_owned() } else { format!("/{path}") };
-        Ok(Url { text: text.to_owned(), host: host.to_owned(), port, path })
+        Ok(Url { text: text.to_owned(), secure, host: host.to_owned(), port, path })
     }
 
     /// The value of the `Host` header.
     pub fn host_header(&self) -> String {
         let host = if self.host.contains(':') { format!("[{}]", self.host) } else { self.host.clone() };
-        if self.port == 80 { host } else { format!("{host}:{}", self.port) }
+        if self.port == standard_port(self.secure) { host } else { format!("{host}:{}", self.port) }
     }
 }
 
-fn split_port(authority: &str) -> Result<(&str, u16), String> {
+fn standard_port(secure: bool) -> u16 {
+    if secure { 443 } else { 80 }
+}
+
+fn split_port(authority: &str, standard: u16) -> Result<(&str, u16), String> {
     let (host, port) = if let Some(inside) = authority.strip_prefix('[') {
         let (host, after) = inside.split_once(']').ok_or("the [ of the address is never closed")?;
-        (host, after.strip_prefix(':').or(if after.is_empty() { Some("80") } else { None }))
+        (host, if after.is_empty() { None } else { Some(after.strip_prefix(':').unwrap_or_default()) })
     } else {
-        match authority.split_once(':') {
-            Some((host, port)) => (host, Some(port)),
-            None => (authority, Some("80")),
-        }
+        authority.split_once(':').map_or((authority, None), |(host, port)| (host, Some(port)))
     };
-    match port.and_then(|p| p.parse::<u16>().ok()) {
-        Some(port) if port != 0 => Ok((host, port)),
+    match port.map_or(Ok(standard), str::parse::<u16>) {
+        Ok(port) if port != 0 => Ok((host, port)),
         _ => Err(format!("no valid port in {authority:?}")),
     }
 }
@@ -93,15 +96,21 @@ impl Target {
     }
 
     /// A new connection to the first address that takes one. Reads and writes on it end after [`SLICE`] at the latest.
-    pub fn connect(&self) -> io::Result<TcpStream> {
+    pub fn connect(&self) -> io::Result<Wire> {
         let mut last = io::Error::from(io::ErrorKind::AddrNotAvailable);
         for addr in &self.addrs {
             match open(addr) {
-                Ok(stream) => return Ok(stream),
+                Ok(socket) if self.url.secure => return Wire::tls(socket, &self.url.host, Instant::now() + CONNECT_LIMIT),
+                Ok(socket) => return Ok(Wire::Plain(socket)),
                 Err(e) => last = e,
             }
         }
         Err(last)
+    }
+
+    /// True if somebody accepts connections there.
+    pub fn accepts(&self) -> bool {
+        self.addrs.iter().any(|addr| open(addr).is_ok())
     }
 
     /// True if both lead to the same socket.
@@ -157,6 +166,9 @@ mod tests {
         assert_eq!((url.host_header().as_str(), url.port, url.path.as_str()), ("127.0.0.1:8080", 8080, "/a/b?c=d"));
         let url = Url::parse("http://[::1]:81").unwrap();
         assert_eq!((url.host_header().as_str(), url.port, url.path.as_str()), ("[::1]:81", 81, "/"));
+        let url = Url::parse("https://[::1]/x").unwrap();
+        assert_eq!((url.host_header().as_str(), url.port, url.secure), ("[::1]", 443, true));
+        assert_eq!(Url::parse("https://a:80").unwrap().host_header(), "a:80");
         let url = Url::parse("http://localhost?x").unwrap();
         assert_eq!((url.host_header().as_str(), url.port, url.path.as_str()), ("localhost", 80, "/?x"));
     }
@@ -166,7 +178,7 @@ mod tests {
         for bad in [
             "",
             "127.0.0.1:80",
-            "https://a/",
+            "ftp://a/",
             "http://",
             "http:///x",
             "http://a:0/",
@@ -191,6 +203,7 @@ mod tests {
         assert!(target.is_taken());
         drop(listener);
         assert!(!target.is_taken());
-        assert_eq!(target.connect().unwrap_err().kind(), io::ErrorKind::ConnectionRefused);
+        assert!(!target.accepts());
+        assert_eq!(target.connect().map(drop).unwrap_err().kind(), io::ErrorKind::ConnectionRefused);
     }
 }

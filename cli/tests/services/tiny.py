@@ -1,11 +1,12 @@
 """A tiny HTTP/1.1 server on plain sockets, one thread a connection, for services that must misbehave exactly.
 
 `/ready` is answered by the server itself; every other request is numbered (from 1, over all connections) and goes to
-`serve`, which a service may replace. What a service does on TERM is up to it.
+`serve`, which a service may replace. What a service does on TERM is up to it. With TLS=FILE in the environment it speaks HTTPS.
 """
 import os
 import signal
 import socket
+import ssl
 import sys
 import threading
 import time
@@ -22,6 +23,10 @@ class Server:
         self.served = 0              # load requests answered completely
         self.open = 0                # connections
         self.stop = threading.Event()
+        self.tls = None
+        if "TLS" in os.environ:
+            self.tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            self.tls.load_cert_chain(os.environ["TLS"])
         self.listener = socket.socket()
         self.listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         self.listener.bind(("127.0.0.1", port))
@@ -59,6 +64,8 @@ class Server:
 
     def connection(self, connection):
         try:
+            if self.tls:
+                connection = self.tls.wrap_socket(connection, server_side=True)
             with connection:
                 connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 reader = connection.makefile("rb")
