@@ -445,6 +445,15 @@ func listenLoopback() net.Listener {
 	return ln
 }
 
+// answered says what serve answers; the process does not leave before: it would, 50 ms after the last phase.
+func answered(gs *Runtime, serve func() error) {
+	said := make(chan struct{})
+	hook(gs, Close, "said", func(Context) error { <-said; return nil })
+	say("serve %v", serve())
+	close(said)
+	gs.Wait()
+}
+
 func serve() {
 	gs := withHook()
 	mux := http.NewServeMux()
@@ -458,8 +467,7 @@ func serve() {
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, "hello") })
 	ln := listenLoopback()
 	ready()
-	say("serve %v", gs.Serve(&http.Server{Handler: mux}, ln))
-	gs.Wait()
+	answered(gs, func() error { return gs.Serve(&http.Server{Handler: mux}, ln) })
 }
 
 func hijack() {
@@ -482,6 +490,5 @@ func hijack() {
 	srv.RegisterOnShutdown(func() { say("on shutdown"); close(told) })
 	ln := listenLoopback()
 	ready()
-	say("serve %v", gs.Serve(srv, ln))
-	gs.Wait()
+	answered(gs, func() error { return gs.Serve(srv, ln) })
 }

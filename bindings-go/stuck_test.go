@@ -48,6 +48,5 @@ func serveTLS() {
 	}
 	ln := listenLoopback()
 	ready()
-	say("serve %v", gs.ServeTLS(srv, ln, "", ""))
-	gs.Wait()
+	answered(gs, func() error { return gs.ServeTLS(srv, ln, "", "") })
 }
