@@ -27,7 +27,6 @@ int gs_go_install(const struct gs_go_install *what, graceshut_t **out)
     host.chain = go_chain;
     if (!what->guest) {
         host.exit = go_exit;
-        host.leaves_by_exit = 1;
     }
     options.grace_us = what->grace_us;
     options.flags = what->flags;

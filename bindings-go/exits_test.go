@@ -1,6 +1,7 @@
 package graceshut
 
 import (
+	"os"
 	"strings"
 	"syscall"
 	"testing"
@@ -63,6 +64,19 @@ func TestASignalEndsItWithItsStatus(t *testing.T) {
 			start(t, scenario).signal(intr).end().diedBy(intr).said("hook flush/b").outcome("clean")
 			start(t, scenario).signal(syscall.SIGHUP).end().code(0).said("hook flush/b")
 		})
+	}
+}
+
+// Serve answers before the later phases: what main does between there and Wait is not cut off (docs/spec.md 6.5, 50 ms).
+func TestMainIsGivenTimeToGetToWait(t *testing.T) {
+	t.Parallel()
+	c := start(t, "idle").signal(term)
+	c.end().code(0)
+	gone := time.Now()
+	report, err := os.Stat(c.report)
+	must(t, err)
+	if lived := gone.Sub(report.ModTime()); lived < 45*time.Millisecond {
+		t.Errorf("gone %v after its report", lived)
 	}
 }
 
