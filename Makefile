@@ -31,7 +31,8 @@ HAVE_JAVA := $(and $(call have,javac),$(call have,mvn),$(HAVE_CC))
 GOPROXY_DIR := $(T)/goproxy
 GODIR := $(T)/go
 # The module as its users get it, and what it needs from nowhere else. Without the checksum database: it knows no local module.
-GO_PACKAGED := GOPROXY=file://$(CURDIR)/$(GOPROXY_DIR) GONOSUMDB=* GONOSUMCHECK=1 GOFLAGS=-mod=mod
+# Without the index of modules: Go takes a version for something that never changes, and ours changes with every build.
+GO_PACKAGED := GODEBUG=goindex=0 GOPROXY=file://$(CURDIR)/$(GOPROXY_DIR) GONOSUMDB=* GONOSUMCHECK=1 GOFLAGS=-mod=mod
 VERSION := $(shell sed -n 's/^version *= *"\(.*\)"/\1/p' Cargo.toml | head -n 1)
 
 .PHONY: demo test bench install clean header fmt lint conformance fuzz \
