@@ -93,6 +93,11 @@ impl Layers {
         hooks
     }
 
+    /// The declared programs, the file's first.
+    pub(super) fn processes(&self) -> Vec<super::process::ProcessDecl> {
+        self.all().flat_map(|o| o.processes.iter().cloned()).collect()
+    }
+
     fn all(&self) -> impl Iterator<Item = &Options> {
         self.file.iter().map(|(_, o)| o).chain([&self.code])
     }

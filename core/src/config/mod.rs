@@ -14,6 +14,7 @@ mod layers;
 mod options;
 mod origin;
 mod platform;
+mod process;
 mod read;
 mod read_hook;
 mod read_tables;
@@ -32,6 +33,7 @@ pub use options::{
 };
 pub use origin::{Origin, Setting};
 pub use platform::{Platform, Surroundings};
+pub use process::{ProcessDecl, ReadyWhen, Restart};
 pub use read::read;
 pub(crate) use read_hook::allow_wasm;
 pub use resolve::{Config, SignalSetting, resolve};

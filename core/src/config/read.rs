@@ -33,7 +33,7 @@ pub(super) const SCALARS: &[&str] = &[
     "stdin_eof",
 ];
 
-const TABLES: &[&str] = &["signals", "phases", "hook"];
+const TABLES: &[&str] = &["signals", "phases", "hook", "process"];
 
 /// Turns an object of keys into [`Options`]. `unit` says what a bare number means where a time is asked for, `source` is
 /// named in errors. A key that is absent stays unsaid; null is refused.
@@ -78,6 +78,7 @@ pub fn read(value: &Value, unit: NumberUnit, source: &Source) -> Result<Options,
     o.stdin_eof = t.opt("stdin_eof", Item::boolean)?;
     o.phases = t.opt("phases", Item::phases)?.unwrap_or_default();
     o.hooks = t.opt("hook", Item::hooks)?.unwrap_or_default();
+    o.processes = t.opt("process", Item::processes)?.unwrap_or_default();
     Ok(o)
 }
 

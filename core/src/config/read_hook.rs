@@ -46,12 +46,12 @@ impl Item<'_> {
         })
     }
 
-    fn string(&self) -> Result<String, Error> {
+    pub(super) fn string(&self) -> Result<String, Error> {
         self.text().map(str::to_owned)
     }
 
     /// One name, or an array of names.
-    fn names(&self) -> Result<Vec<String>, Error> {
+    pub(super) fn names(&self) -> Result<Vec<String>, Error> {
         if self.value().is_string() {
             return Ok(vec![self.string()?]);
         }
@@ -72,7 +72,7 @@ impl Item<'_> {
         Ok(ExecSpec { argv: t.need("argv", Item::argv)?, env, dir: t.opt("dir", Item::path)? })
     }
 
-    fn argv(&self) -> Result<Vec<String>, Error> {
+    pub(super) fn argv(&self) -> Result<Vec<String>, Error> {
         let words = self.list("a list of the program and its arguments, as in [\"sync\", \"--all\"],")?;
         if words.is_empty() {
             return Err(self.bad("the command is empty; its first word is the program"));
@@ -83,7 +83,7 @@ impl Item<'_> {
     }
 
     /// A table of texts; the texts may be empty.
-    fn pairs(&self) -> Result<Vec<(String, String)>, Error> {
+    pub(super) fn pairs(&self) -> Result<Vec<(String, String)>, Error> {
         self.any_table()?
             .items()
             .map(|(name, item)| match item.value() {
@@ -93,7 +93,7 @@ impl Item<'_> {
             .collect()
     }
 
-    fn path(&self) -> Result<PathBuf, Error> {
+    pub(super) fn path(&self) -> Result<PathBuf, Error> {
         self.text().map(PathBuf::from)
     }
 
@@ -119,7 +119,7 @@ impl Item<'_> {
         })
     }
 
-    fn url(&self) -> Result<String, Error> {
+    pub(super) fn url(&self) -> Result<String, Error> {
         let url = self.text()?;
         let (scheme, rest) = url.split_once("://").unwrap_or_default();
         if rest.is_empty() || rest.starts_with('/') || url.chars().any(|c| c.is_whitespace() || c.is_control()) {
@@ -155,7 +155,7 @@ impl Item<'_> {
         }
     }
 
-    fn signo(&self) -> Result<i32, Error> {
+    pub(super) fn signo(&self) -> Result<i32, Error> {
         let text = match self.value() {
             Value::String(text) => text.clone(),
             Value::Number(n) => n.to_string(),

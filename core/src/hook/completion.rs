@@ -89,12 +89,19 @@ impl Completion {
 
     /// Ends the hook. Too late is no error: the report says when it returned.
     pub fn finish(mut self, result: HookResult) {
-        self.say(result);
+        self.say(result, None);
     }
 
-    fn say(&mut self, result: HookResult) {
+    /// As [`finish`](Completion::finish), and proposes `code` as the status to leave with, as an exit call inside the hook would
+    /// (spec 8.6), whatever the result: for a hook that ended a program this one stands for.
+    pub fn finish_as(mut self, result: HookResult, code: i32) {
+        self.say(result, Some(code));
+    }
+
+    fn say(&mut self, result: HookResult, proposed: Option<i32>) {
         if !std::mem::replace(&mut self.said, true) {
             let (ending, code) = ending_of(result);
+            let code = proposed.or(code);
             let id = self.context.inner.id;
             self.context.inner.shared.engine_event(Event::Done(id, ending, code));
         }
@@ -104,11 +111,11 @@ impl Completion {
 impl Drop for Completion {
     fn drop(&mut self) {
         if !std::thread::panicking() {
-            return self.say(Err(HookError::failed("the hook was dropped before it completed")));
+            return self.say(Err(HookError::failed("the hook was dropped before it completed")), None);
         }
         // On the thread that runs the hook's body, whoever catches the panic has its words.
         if !crate::runtime::is_inside_hook() {
-            self.say(Err(HookError::Panicked("the hook panicked before it completed".to_owned())));
+            self.say(Err(HookError::Panicked("the hook panicked before it completed".to_owned())), None);
         }
     }
 }

@@ -22,6 +22,8 @@ use crate::signal::{self, Chain, Disarmed};
 const LEAST_GRACE: Duration = Duration::from_millis(200);
 /// How long a host that ends waits for the engine to look at a signal that came before.
 const SIGNAL_LIMIT: Duration = Duration::from_millis(20);
+/// `si_code` of a signal that no process sent; libc has the name for some platforms only.
+const SI_KERNEL: i32 = 0x80;
 /// Warnings a binding may add to the report.
 const MOST_WARNINGS: usize = 64;
 const MOST_GRACE: Duration = Duration::from_secs(366 * 86_400);
@@ -144,6 +146,21 @@ impl Runtime {
         self.shared.check_open()?;
         let message = (!reason.is_empty()).then(|| reason.to_owned());
         self.shared.trigger(Reason::new(ReasonKind::Stop, message), grace, None);
+        Ok(())
+    }
+
+    /// A signal that the program took itself (see [`Installer::signals_by_program`](crate::Installer::signals_by_program)): does
+    /// what the configuration maps it to, nothing where it does not. `sender` is pid and uid, where the kernel told. Never blocks;
+    /// when it returns, [`state`](Runtime::state) is that after the signal.
+    ///
+    /// # Errors
+    /// `Closed`.
+    pub fn signal(&self, signo: i32, sender: Option<(i32, u32)>) -> Result<(), Error> {
+        self.shared.check_open()?;
+        let (pid, uid) = sender.unwrap_or((0, 0));
+        let code = if sender.is_some() { libc::SI_USER } else { SI_KERNEL };
+        super::dispatch::on_caught(&self.shared, signal::Caught { signo, at: At::now(), code, pid, uid });
+        self.shared.wake_engine();
         Ok(())
     }
 

@@ -295,7 +295,7 @@ fn set_watchdog(shared: &Shared, engine: &Engine, deadline: At) -> bool {
 }
 
 /// What a caught signal does (spec 3.4).
-fn on_caught(shared: &Arc<Shared>, caught: Caught) {
+pub(super) fn on_caught(shared: &Arc<Shared>, caught: Caught) {
     let Some(rule) = shared.config.signals.iter().find(|s| s.signo == caught.signo) else { return };
     let action = match rule.action {
         Action::Reload if rule.auto && !shared.reload.has_hooks() => Action::Stop,

@@ -81,6 +81,7 @@ fn inherited() -> Option<&'static Shared> {
 pub struct Installer {
     host: Box<dyn Host>,
     in_child: bool,
+    mask: Option<libc::sigset_t>,
 }
 
 struct Busy;
@@ -115,7 +116,7 @@ impl Installer {
     /// For `host`.
     #[must_use]
     pub fn new(host: Box<dyn Host>) -> Installer {
-        Installer { host, in_child: false }
+        Installer { host, in_child: false, mask: None }
     }
 
     /// For a binding that re-arms a forked child by itself (spec 10.2): declared hooks whose policy is `parent` are left out,
@@ -123,6 +124,15 @@ impl Installer {
     #[must_use]
     pub fn in_child(self) -> Installer {
         Installer { in_child: true, ..self }
+    }
+
+    /// For a program that is itself about signals (an init, a wrapper): it takes every one on a thread of its own, with all of
+    /// them blocked, and hands on what concerns the plan by [`Runtime::signal`]. No handler is installed, no thread of graceshut
+    /// takes a signal, and programs that hooks start get `mask`, the one this program was started with. For the life of the
+    /// process.
+    #[must_use]
+    pub fn signals_by_program(self, mask: libc::sigset_t) -> Installer {
+        Installer { mask: Some(mask), ..self }
     }
 
     /// See [`install`].
@@ -151,10 +161,13 @@ impl Installer {
         join::lead()?;
         let admin = shared.open_admin(parents.map(|p| &p.config.admin.value)).inspect_err(|_| join::resign())?;
         // A signal from here on is kept by the words and found by the engine's first look (spec 2.5).
-        shared.arm().inspect_err(|_| {
+        shared.arm(self.mask.is_none()).inspect_err(|_| {
             shared.unlink_admin();
             join::resign();
         })?;
+        if let Some(mask) = &self.mask {
+            signal::leave_signals_to_program(mask);
+        }
         // The plan's own hooks come before the engine's thread, which may find a signal at once: no phase is over yet.
         match shared.register_own_hooks(self.in_child).and_then(|()| shared.start_threads(admin)) {
             Ok(()) => {
@@ -240,12 +253,12 @@ impl Shared {
         })
     }
 
-    fn arm(&self) -> Result<(), Error> {
+    fn arm(&self, by_handler: bool) -> Result<(), Error> {
         let managed: Vec<Managed> = self
             .config
             .signals
             .iter()
-            .filter(|s| s.action != Action::Default)
+            .filter(|s| by_handler && s.action != Action::Default)
             .map(|s| Managed {
                 signo: s.signo,
                 chain: self.host.chain(s.signo),

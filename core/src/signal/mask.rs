@@ -10,6 +10,8 @@ use super::disposition::{SET_BYTES, bit, sigset};
 
 static HOST: AtomicU64 = AtomicU64::new(0);
 static SAVED: AtomicBool = AtomicBool::new(false);
+/// The program takes every signal itself, on a thread of its own choice: none of ours may be handed one.
+static ELSEWHERE: AtomicBool = AtomicBool::new(false);
 
 fn never_blocked() -> u64 {
     bit(libc::SIGSEGV)
@@ -25,7 +27,10 @@ fn never_blocked() -> u64 {
 
 /// Every signal that may be blocked.
 pub(super) fn everything() -> u64 {
-    !never_blocked()
+    // Where signals are taken elsewhere, also a fault sent from outside has to find every thread of ours closed; a fault of
+    // our own still kills, blocked or not.
+    let open = if taken_elsewhere() { bit(32) | bit(33) } else { never_blocked() };
+    !open
 }
 
 /// Replaces the calling thread's mask and returns the one before. Async-signal-safe.
@@ -50,6 +55,20 @@ pub(super) fn remember_host() {
     SAVED.store(true, Ordering::SeqCst);
 }
 
+/// From now on no thread of graceshut takes a signal, and programs that hooks start get `mask`.
+pub fn leave_signals_to_program(mask: &libc::sigset_t) {
+    // SAFETY: `mask` is a valid set.
+    let word = (1..=64).filter(|s| unsafe { libc::sigismember(mask, *s) } == 1).fold(0, |word, s| word | bit(s));
+    HOST.store(word, Ordering::SeqCst);
+    SAVED.store(true, Ordering::SeqCst);
+    ELSEWHERE.store(true, Ordering::SeqCst);
+}
+
+/// See [`leave_signals_to_program`].
+pub fn taken_elsewhere() -> bool {
+    ELSEWHERE.load(Ordering::SeqCst)
+}
+
 fn host() -> u64 {
     if SAVED.load(Ordering::SeqCst) { HOST.load(Ordering::SeqCst) } else { current() }
 }
@@ -68,6 +87,7 @@ pub fn set_host_mask() {
 /// Blocks everything on the calling thread except `managed` (the engine's thread) or everything (`None`: the watchdog's),
 /// always except the signals of this module's head.
 pub fn block_all_but(managed: Option<&[i32]>) {
+    let managed = managed.filter(|_| !taken_elsewhere());
     let open = managed.unwrap_or(&[]).iter().fold(0, |set, signo| set | bit(*signo));
     swap(everything() & !open);
 }

@@ -19,6 +19,6 @@ mod words;
 pub use arm::{Armed, Chain, Disarmed, MAX_REPAIRS, Managed, Replaced, arm, armed, disarm, look, rearm, repairs};
 pub use chain::{Outside, set_outside};
 pub use die::die_by;
-pub use mask::{block_all_but, host_mask, set_host_mask};
+pub use mask::{block_all_but, host_mask, leave_signals_to_program, set_host_mask, taken_elsewhere};
 pub use name::{name_of, number_of};
 pub use words::{Caught, drain, pending, wake};

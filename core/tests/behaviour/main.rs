@@ -9,6 +9,7 @@ mod admin;
 mod admin_bad_days;
 mod asking;
 mod budget;
+mod by_program;
 mod exits;
 mod fork;
 mod hooks;
@@ -25,6 +26,7 @@ const SUITES: &[harness::Suite] = &[
     admin::SUITE,
     admin_bad_days::SUITE,
     budget::SUITE,
+    by_program::SUITE,
     exits::SUITE,
     fork::SUITE,
     hooks::SUITE,
