@@ -6,6 +6,7 @@
 mod duration;
 #[cfg(feature = "wasm")]
 mod hook;
+mod run;
 mod signals;
 mod verify;
 
@@ -36,6 +37,7 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     Verify(verify::Args),
+    Run(run::Args),
     #[cfg(feature = "wasm")]
     Hook(hook::Args),
 }
@@ -43,6 +45,7 @@ enum Command {
 fn main() -> ExitCode {
     match Cli::parse().command {
         Command::Verify(args) => verify::run(args),
+        Command::Run(args) => run::run(args),
         #[cfg(feature = "wasm")]
         Command::Hook(args) => hook::run(args),
     }

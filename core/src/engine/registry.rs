@@ -59,6 +59,8 @@ impl Kind {
     pub const HOST: Kind = Kind { label: "function", lane: Lane::Host, killable: false, prepares: false, pause: None };
     /// A command.
     pub const EXEC: Kind = Kind { label: "exec", lane: Lane::Native, killable: true, prepares: false, pause: None };
+    /// A program started elsewhere that a hook stops.
+    pub const PROCESS: Kind = Kind { label: "process", lane: Lane::Native, killable: true, prepares: false, pause: None };
     /// One HTTP request.
     pub const HTTP: Kind = Kind { label: "http", lane: Lane::Native, killable: false, prepares: false, pause: None };
     /// WebAssembly, compiled in the background and stopped for real.

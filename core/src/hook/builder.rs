@@ -137,6 +137,15 @@ impl HookBuilder {
         self.add(kind, Body::Start(Box::new(f)))
     }
 
+    /// As [`start`](HookBuilder::start), for a hook that stops a program and can end it for real: `f` gives what does so, and must
+    /// not block, to [`Context::on_kill`].
+    ///
+    /// # Errors
+    /// As [`run`](HookBuilder::run).
+    pub fn process(self, f: impl FnOnce(Context, Completion) + Send + 'static) -> Result<HookHandle, Error> {
+        self.add(Kind::PROCESS, Body::Start(Box::new(f)))
+    }
+
     /// A future, given to the executor `spawn` belongs to: `.future(move |f| { handle.spawn(f); }, |ctx| async { … })`.
     ///
     /// # Errors
