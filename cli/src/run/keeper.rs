@@ -106,9 +106,9 @@ impl Keeper {
             }
             let gone = matches!(unit.state, State::Gone(_) | State::Waits(_));
             if let Some(stopping) = unit.stopping.as_mut().filter(|s| s.completion.is_some()) {
-                stopping.kill_in().into_iter().for_each(&mut sooner);
-                if gone || stopping.killed {
-                    sooner(LOOK);
+                match stopping.kill_in() {
+                    _ if gone || stopping.killed.is_some() => sooner(LOOK),
+                    due => due.into_iter().for_each(&mut sooner),
                 }
             }
         }
@@ -267,7 +267,7 @@ impl Keeper {
                 graceshut::format_duration(pause)
             );
             self.units[i].state = State::Waits(Some(Instant::now() + pause));
-            return;
+            return self.end_leftovers(i, libc::SIGKILL);
         }
         let all_gone = self.units.iter().all(|u| matches!(u.state, State::Gone(_)));
         if self.units[i].required || all_gone {
@@ -275,7 +275,19 @@ impl Keeper {
                 eprintln!("graceshut: {} ended ({}), so the rest is stopped", self.units[i].name, shown(status));
             }
             let _ = self.gs.host_end(None, self.remapped(status));
+            return;
         }
+        self.end_leftovers(i, libc::SIGTERM);
+    }
+
+    /// What a program left in its group when the others go on: its number is not remembered, it may become somebody else's.
+    fn end_leftovers(&mut self, i: usize, signo: i32) {
+        if self.units[i].has_group()
+            && let Some(group) = self.units[i].group
+        {
+            let _ = sys::kill(-group, signo);
+        }
+        self.units[i].group = None;
     }
 
     fn remapped(&self, status: Status) -> i32 {
@@ -428,8 +440,9 @@ impl Keeper {
     fn kill_unit(&mut self, i: usize, last: bool) {
         let unit = &mut self.units[i];
         if let Some(stopping) = &mut unit.stopping
-            && !std::mem::replace(&mut stopping.killed, true)
+            && stopping.killed.is_none()
         {
+            stopping.killed = Some(stopping.since.elapsed());
             eprintln!("graceshut: {} did not stop in time: KILL", unit.name);
         }
         let pid = unit.pid();

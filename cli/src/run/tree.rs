@@ -35,10 +35,21 @@ fn children_of_thread(pid: i32, tid: i32) -> Vec<i32> {
     text.split_whitespace().filter_map(|p| p.parse().ok()).collect()
 }
 
-/// The process group of `pid`; `None` when it is gone.
-pub fn group_of(pid: i32) -> Option<i32> {
+/// True while a process of the group is left. A zombie is not: where it is not ours, its parent waits for it, or never.
+pub fn has_members(group: i32) -> bool {
+    if !sys::exists(-group) {
+        return false;
+    }
+    let Ok(all) = fs::read_dir("/proc") else { return true };
+    let pids = all.filter_map(|e| e.ok()?.file_name().to_str()?.parse::<i32>().ok());
+    pids.filter_map(state_and_group).any(|(state, of)| of == group && !matches!(state, 'Z' | 'X'))
+}
+
+/// State and process group of `pid`; `None` when it is gone.
+fn state_and_group(pid: i32) -> Option<(char, i32)> {
     let text = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    text.rsplit_once(')')?.1.split_whitespace().nth(2)?.parse().ok()
+    let mut fields = text.rsplit_once(')')?.1.split_whitespace();
+    Some((fields.next()?.chars().next()?, fields.nth(1)?.parse().ok()?))
 }
 
 /// The name of what `pid` executes.

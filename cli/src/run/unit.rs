@@ -90,7 +90,8 @@ pub struct Stopping {
     pub since: Instant,
     /// Its main process is gone and the rest has had its signal: until when that may take.
     pub rest_until: Option<Instant>,
-    pub killed: bool,
+    /// KILL was sent, this long after the first signal.
+    pub killed: Option<Duration>,
     /// An end of its own, before the deadline (`--kill-after`).
     pub kill_at: Option<Instant>,
     /// The deadline as last seen, and when KILL is due for it.
@@ -117,7 +118,7 @@ impl Unit {
 
     /// True while a process of its group is left.
     pub fn has_group(&self) -> bool {
-        self.group.is_some_and(|group| sys::exists(-group))
+        self.group.is_some_and(tree::has_members)
     }
 
     /// A shell that stayed: what it runs would not hear a signal meant for it alone.
@@ -137,7 +138,7 @@ impl Stopping {
             sent: None,
             since: Instant::now(),
             rest_until: None,
-            killed: false,
+            killed: None,
             kill_at: None,
             kill: None,
         }
@@ -167,8 +168,8 @@ impl Stopping {
     }
 
     fn judge(&self, status: Option<Status>) -> HookResult {
-        if self.killed {
-            let after = format_duration(Duration::from_millis(self.since.elapsed().as_millis() as u64));
+        if let Some(after) = self.killed {
+            let after = format_duration(Duration::from_millis(after.as_millis() as u64));
             return Err(HookError::Killed(format!("did not stop, ended by KILL after {after}")));
         }
         let Some(sent) = self.sent else { return Ok(()) };
