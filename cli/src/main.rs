@@ -3,11 +3,14 @@
 //! Each subcommand is a module with an `Args` type (what clap parses and what `--help` teaches) and a `run` that
 //! gives the exit status; adding one is adding a line to [`Command`] and one to `main`.
 
+mod dropin;
 mod duration;
 #[cfg(feature = "wasm")]
 mod hook;
+mod prestop;
 mod run;
 mod signals;
+mod stop;
 mod verify;
 
 use clap::{Parser, Subcommand};
@@ -38,14 +41,22 @@ struct Cli {
 enum Command {
     Verify(verify::Args),
     Run(run::Args),
+    Stop(stop::Args),
+    Prestop(prestop::Args),
     #[cfg(feature = "wasm")]
     Hook(hook::Args),
 }
 
 fn main() -> ExitCode {
+    let words: Vec<_> = std::env::args_os().collect();
+    if let Some(code) = dropin::run(&words) {
+        return code;
+    }
     match Cli::parse().command {
         Command::Verify(args) => verify::run(args),
         Command::Run(args) => run::run(args),
+        Command::Stop(args) => stop::run(args),
+        Command::Prestop(args) => prestop::run(args),
         #[cfg(feature = "wasm")]
         Command::Hook(args) => hook::run(args),
     }
