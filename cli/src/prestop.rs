@@ -184,7 +184,7 @@ fn with_pid(path: &Path) -> Option<PathBuf> {
     if of_1.exists() {
         return Some(of_1);
     }
-    let folder = Path::new(before).parent()?;
+    let folder = Path::new(before.rsplit_once('/').map_or(".", |(folder, _)| folder));
     let is_it = |p: &PathBuf| {
         let middle = p.to_str().and_then(|t| t.strip_prefix(before)?.strip_suffix(after));
         middle.is_some_and(|m| !m.is_empty() && m.bytes().all(|b| b.is_ascii_digit()))

@@ -25,6 +25,12 @@ pub trait Host: Send + Sync {
         true
     }
 
+    /// True for a host that tells of its end by `host_end` before it is on its way out (a wrapper whose program ended):
+    /// [`exit`](Host::exit) is called then as after any other trigger.
+    fn waits_for_exit(&self) -> bool {
+        false
+    }
+
     /// Whether a handler found in place is called after ours.
     fn chain(&self, signo: i32) -> Chain {
         let _ = signo;

@@ -59,7 +59,9 @@ pub fn run(words: Vec<OsString>, inherited: Inherited) -> i32 {
         return 1;
     }
     if has('h') {
-        println!("{USAGE}\n\noptions:\n  -g              Forward signals to pid1's process group.\n  -h              Print this help page.\n  -L              Print license information.\n  -P              Run in pause mode (no program is run and quit on SIGINT).\n  -V, --version   Print version information.");
+        println!(
+            "{USAGE}\n\noptions:\n  -g              Forward signals to pid1's process group.\n  -h              Print this help page.\n  -L              Print license information.\n  -P              Run in pause mode (no program is run and quit on SIGINT).\n  -V, --version   Print version information."
+        );
         return 0;
     }
     if has('V') {

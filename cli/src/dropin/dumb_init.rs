@@ -183,8 +183,7 @@ pub fn run(words: Vec<OsString>, inherited: Inherited) -> i32 {
     if init.session && detach(&init) {
         init.swallow = vec![libc::SIGHUP, libc::SIGCONT];
     }
-    let (place, terminal) =
-        if init.session { (Place::Session, Some(libc::STDIN_FILENO)) } else { (Place::Here, None) };
+    let (place, terminal) = if init.session { (Place::Session, Some(libc::STDIN_FILENO)) } else { (Place::Here, None) };
     let pid = match plain::start(&argv, place, None, terminal, &inherited) {
         Ok(pid) => pid,
         Err(e) => {

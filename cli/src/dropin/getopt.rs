@@ -45,11 +45,7 @@ pub fn read(spec: &Spec, words: impl IntoIterator<Item = OsString>) -> Result<Gi
     Ok(given)
 }
 
-fn long(
-    spec: &Spec,
-    word: &[u8],
-    words: &mut impl Iterator<Item = OsString>,
-) -> Result<(char, Option<OsString>), String> {
+fn long(spec: &Spec, word: &[u8], words: &mut impl Iterator<Item = OsString>) -> Result<(char, Option<OsString>), String> {
     let (name, value) = match word.iter().position(|b| *b == b'=') {
         Some(at) => (&word[..at], Some(OsString::from_vec(word[at + 1..].to_vec()))),
         None => (word, None),
@@ -102,7 +98,8 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
 
-    const SPEC: Spec = Spec { short: "vk:c", long: &[("verbose", false, 'v'), ("version", false, 'V'), ("kill", true, 'k')], permute: true };
+    const SPEC: Spec =
+        Spec { short: "vk:c", long: &[("verbose", false, 'v'), ("version", false, 'V'), ("kill", true, 'k')], permute: true };
 
     fn given(words: &[&str], permute: bool) -> Result<(String, Vec<OsString>), String> {
         let spec = Spec { permute, ..SPEC };

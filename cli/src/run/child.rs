@@ -67,9 +67,8 @@ impl Program {
         if shown.is_empty() {
             return Err(refuse("the command is empty; its first word is the program".to_owned()));
         }
-        let c = |bytes: Vec<u8>| {
-            CString::new(bytes).map_err(|_| refuse("a NUL byte in the command or its environment".to_owned()))
-        };
+        let c =
+            |bytes: Vec<u8>| CString::new(bytes).map_err(|_| refuse("a NUL byte in the command or its environment".to_owned()));
         let path = env.iter().find(|(k, _)| k == "PATH").map(|(_, v)| v.clone());
         let candidates = candidates(&shown, path.as_deref()).into_iter().map(c).collect::<Result<_, _>>()?;
         let own = sys::own_pid().to_string();
@@ -99,11 +98,6 @@ impl Program {
     pub fn as_user(mut self, user: Option<User>) -> Program {
         self.user = user;
         self
-    }
-
-    /// The program's name without its folder.
-    pub fn name(&self) -> String {
-        Path::new(&self.shown).file_name().unwrap_or(&self.shown).to_string_lossy().into_owned()
     }
 
     /// Starts it; when this returns it runs, in its group, or the reason is known why it does not.
@@ -249,23 +243,9 @@ fn become_program(p: &Program, how: &How<'_>, prepared: &mut Prepared, tells: i3
     if let Some(at) = p.listen_pid {
         prepared.set_listen_pid(at);
     }
-    restore(how.inherited);
+    how.inherited.restore();
     execute(p, prepared);
     give_up(tells, EXEC)
-}
-
-/// Dispositions first, then the mask: what waited arrives now, and does what it does to the program.
-fn restore(inherited: &Inherited) {
-    let pipe = if inherited.pipe_ignored { libc::SIG_IGN } else { libc::SIG_DFL };
-    // SAFETY: both are valid dispositions; async-signal-safe.
-    unsafe { libc::signal(libc::SIGPIPE, pipe) };
-    if inherited.chld_ignored {
-        // SAFETY: as above.
-        unsafe { libc::signal(libc::SIGCHLD, libc::SIG_IGN) };
-    }
-    // Rust's own handlers for a stack overflow are this process's; exec resets them.
-    // SAFETY: the set is valid; async-signal-safe.
-    unsafe { libc::sigprocmask(libc::SIG_SETMASK, &raw const inherited.mask, std::ptr::null_mut()) };
 }
 
 /// Returns with errno set when nothing could be executed.

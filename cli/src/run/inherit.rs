@@ -4,30 +4,69 @@
 //! CHLD inherited as ignored would have the kernel throw children's statuses away: here it is set to its default, and back in
 //! the child.
 
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-static PIPE_IGNORED: AtomicBool = AtomicBool::new(false);
+/// Bit n-1 for signal n.
+static IGNORED: AtomicU64 = AtomicU64::new(0);
+
+/// What this process or its libraries change and exec would not give back: PIPE (Rust), CHLD (we), and the two of glibc, which
+/// it takes with the first thread.
+const LOOKED_AT: [i32; 4] = [libc::SIGPIPE, libc::SIGCHLD, 32, 33];
 
 #[used]
 #[unsafe(link_section = ".init_array")]
 static LOOK: extern "C" fn() = {
     extern "C" fn look() {
-        PIPE_IGNORED.store(is_ignored(libc::SIGPIPE), Relaxed);
+        let ignored = LOOKED_AT.iter().filter(|s| is_ignored(**s)).fold(0, |all, s| all | 1_u64 << (s - 1));
+        IGNORED.store(ignored, Relaxed);
     }
     look
 };
+
+/// What the kernel takes and gives for a disposition; libc's own call refuses 32 and 33.
+#[repr(C)]
+struct Disposition {
+    handler: usize,
+    flags: u64,
+    restorer: usize,
+    mask: u64,
+}
+
+fn rt_sigaction(signo: i32, new: Option<&Disposition>) -> Disposition {
+    let mut old = Disposition { handler: 0, flags: 0, restorer: 0, mask: 0 };
+    let new = new.map_or(std::ptr::null(), std::ptr::from_ref);
+    // SAFETY: `new` is null or a disposition without a handler function, `old` is writable; 8 is the size of a mask.
+    unsafe { libc::syscall(libc::SYS_rt_sigaction, signo, new, &raw mut old, 8_usize) };
+    old
+}
+
+/// Async-signal-safe.
+fn is_ignored(signo: i32) -> bool {
+    rt_sigaction(signo, None).handler == libc::SIG_IGN
+}
 
 /// What was inherited. Made once, before any thread.
 #[derive(Clone, Copy)]
 pub struct Inherited {
     pub mask: libc::sigset_t,
-    pub pipe_ignored: bool,
-    pub chld_ignored: bool,
+    ignored: u64,
+}
+
+impl Inherited {
+    /// In a child about to exec: dispositions first, then the mask, so that what waited arrives now and does what it does to the
+    /// program. Async-signal-safe.
+    pub fn restore(&self) {
+        for signo in LOOKED_AT {
+            let handler = if self.ignored & 1 << (signo - 1) != 0 { libc::SIG_IGN } else { libc::SIG_DFL };
+            rt_sigaction(signo, Some(&Disposition { handler, flags: 0, restorer: 0, mask: 0 }));
+        }
+        // SAFETY: the set is valid.
+        unsafe { libc::sigprocmask(libc::SIG_SETMASK, &raw const self.mask, std::ptr::null_mut()) };
+    }
 }
 
 /// Remembers what was inherited and blocks every signal, for good: from here on none is lost and none does anything by itself.
 pub fn take() -> Inherited {
-    let chld_ignored = is_ignored(libc::SIGCHLD);
     // SAFETY: sigset_t is plain data for which zeros are valid.
     let mut all: libc::sigset_t = unsafe { std::mem::zeroed() };
     // SAFETY: as above.
@@ -36,18 +75,7 @@ pub fn take() -> Inherited {
     unsafe { libc::sigfillset(&raw mut all) };
     // SAFETY: both sets are valid and outlive the call.
     unsafe { libc::sigprocmask(libc::SIG_SETMASK, &raw const all, &raw mut mask) };
-    if chld_ignored {
-        // SAFETY: SIG_DFL is a valid disposition for CHLD, and no other thread is there yet.
-        unsafe { libc::signal(libc::SIGCHLD, libc::SIG_DFL) };
-    }
-    Inherited { mask, pipe_ignored: PIPE_IGNORED.load(Relaxed), chld_ignored }
-}
-
-/// Async-signal-safe.
-fn is_ignored(signo: i32) -> bool {
-    // SAFETY: sigaction is plain data for which zeros are valid.
-    let mut now: libc::sigaction = unsafe { std::mem::zeroed() };
-    // SAFETY: a null new action changes nothing; `now` is writable.
-    unsafe { libc::sigaction(signo, std::ptr::null(), &raw mut now) };
-    now.sa_sigaction == libc::SIG_IGN
+    // SAFETY: SIG_DFL is a valid disposition for CHLD, and no other thread is there yet.
+    unsafe { libc::signal(libc::SIGCHLD, libc::SIG_DFL) };
+    Inherited { mask, ignored: IGNORED.load(Relaxed) }
 }

@@ -20,6 +20,8 @@ use crate::signals;
 
 /// How often what is left of a group is looked at, where no CHLD tells.
 const LOOK: Duration = Duration::from_millis(10);
+/// How long the last words of programs may take to be passed on.
+const LAST_WORDS: Duration = Duration::from_millis(100);
 /// How long what was sent KILL may take to be gone.
 const GONE: Duration = Duration::from_secs(1);
 
@@ -86,6 +88,7 @@ impl Keeper {
             (0..self.units.len()).for_each(|i| self.go_on_stopping(i));
             if let Some(plan) = over {
                 self.sweep();
+                output::finish(LAST_WORDS);
                 return plan;
             }
             if self.gs.state() == Life::Stopped {

@@ -65,6 +65,10 @@ impl Host for LoopHost {
         false
     }
 
+    fn waits_for_exit(&self) -> bool {
+        true
+    }
+
     /// There are no handlers that anybody could replace.
     fn must_poll(&self) -> bool {
         false
@@ -127,8 +131,9 @@ fn prepare(args: &Args, inherited: inherit::Inherited, env: Vec<(OsString, OsStr
         .install(options)
         .map_err(|e| Failure::own(e.to_string()))?;
     let several = args.command.is_empty();
-    let names = stop_hooks(args, &config, &gs, &post)?;
-    let units = units(args, &config, &env, &gs, &names)?;
+    let units = stop_hooks(args, &config, &gs, &post).and_then(|names| units(args, &config, &env, &gs, &names));
+    // With nothing started there is nothing to stop.
+    let units = units.inspect_err(|_| drop(gs.uninstall()))?;
     let mut rewrites = forward::Rewrites::none();
     args.rewrite.iter().for_each(|(from, to)| rewrites.set(*from, *to));
     let manners = Manners {

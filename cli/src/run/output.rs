@@ -3,7 +3,13 @@
 use std::io::{BufRead, BufReader, IsTerminal, Write};
 use std::os::fd::OwnedFd;
 
+use std::sync::{Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
 use super::sys;
+
+static PASSING_ON: Mutex<Vec<JoinHandle<()>>> = Mutex::new(Vec::new());
 
 /// Colours of names, one after another.
 const COLOURS: [&str; 6] = ["36", "33", "32", "35", "34", "31"];
@@ -47,7 +53,20 @@ fn pass_on(from: OwnedFd, label: String, to_stderr: bool) -> std::io::Result<()>
             line.truncate(label.len());
         }
     };
-    std::thread::Builder::new().name("output".to_owned()).spawn(work).map(drop)
+    let thread = std::thread::Builder::new().name("output".to_owned()).spawn(work)?;
+    let mut all = PASSING_ON.lock().unwrap_or_else(PoisonError::into_inner);
+    all.retain(|t| !t.is_finished());
+    all.push(thread);
+    Ok(())
+}
+
+/// Waits until the last words of programs that have ended are passed on, at most `limit` (whoever reads them may not).
+pub fn finish(limit: Duration) {
+    let until = Instant::now() + limit;
+    let open = || PASSING_ON.lock().unwrap_or_else(PoisonError::into_inner).iter().any(|t| !t.is_finished());
+    while open() && Instant::now() < until {
+        std::thread::sleep(Duration::from_millis(1));
+    }
 }
 
 fn print(line: &[u8]) -> std::io::Result<()> {

@@ -83,11 +83,6 @@ pub fn own_pid() -> i32 {
     unsafe { libc::getpid() }
 }
 
-pub fn parent_pid() -> i32 {
-    // SAFETY: getppid takes nothing and cannot fail.
-    unsafe { libc::getppid() }
-}
-
 /// Orphans among the descendants come to this process.
 pub fn become_subreaper() -> io::Result<()> {
     // SAFETY: prctl with an integer argument.
@@ -160,8 +155,7 @@ pub fn pipe() -> io::Result<(OwnedFd, OwnedFd)> {
 
 /// Waits until one of `fds` can be read or `limit` is over (for ever without one). True when one can.
 pub fn poll(fds: &[i32], limit: Option<Duration>) -> bool {
-    let mut set: Vec<libc::pollfd> =
-        fds.iter().map(|fd| libc::pollfd { fd: *fd, events: libc::POLLIN, revents: 0 }).collect();
+    let mut set: Vec<libc::pollfd> = fds.iter().map(|fd| libc::pollfd { fd: *fd, events: libc::POLLIN, revents: 0 }).collect();
     // Rounded up: a wait that ends early would be a wake-up for nothing.
     let ms = limit.map_or(-1, |l| i32::try_from(l.as_micros().div_ceil(1000)).unwrap_or(i32::MAX));
     // SAFETY: `set` is a slice of valid pollfds, which outlives the call.

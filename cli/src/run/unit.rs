@@ -125,7 +125,9 @@ impl Unit {
     pub fn shell_that_stayed(&self) -> Option<(String, String)> {
         let pid = self.pid()?;
         let shell = tree::program_of(pid).filter(|name| tree::is_shell(name))?;
-        let runs = tree::children(pid).into_iter().find_map(tree::program_of)?;
+        // A shell among its children has perhaps only not got to its exec yet.
+        let children: Vec<String> = tree::children(pid).into_iter().filter_map(tree::program_of).collect();
+        let runs = children.iter().find(|c| !tree::is_shell(c)).or(children.first())?.clone();
         Some((shell, runs))
     }
 }

@@ -155,7 +155,7 @@ impl Shared {
             watchdog::leave(finished.exit.code);
         }
         let ending_itself = self.reason().is_some_and(|r| matches!(r.kind, ReasonKind::HostEnd | ReasonKind::Uncaught));
-        if ending_itself || !self.host_lingers() {
+        if ending_itself && !self.host.waits_for_exit() || !self.host_lingers() {
             return;
         }
         self.host.exit(finished.exit);

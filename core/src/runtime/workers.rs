@@ -209,7 +209,11 @@ impl Workers {
 
     fn work(&self, kept: Option<&(usize, Arc<Condvar>)>) {
         // The host's own mask: programs a hook starts inherit it (spec 10.3).
-        if signal::taken_elsewhere() { signal::block_all_but(None) } else { signal::set_host_mask() }
+        if signal::taken_elsewhere() {
+            signal::block_all_but(None)
+        } else {
+            signal::set_host_mask()
+        }
         while let Some(job) = self.next(kept) {
             // Invariant 3. A hook's own panic was caught before; this one comes from a destructor or a callback.
             let _ = catch_unwind(AssertUnwindSafe(|| job.run()));

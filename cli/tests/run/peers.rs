@@ -1,0 +1,4 @@
+//! Placeholder while the suite is written.
+
+crate::suite!("peers":
+);
