@@ -121,6 +121,6 @@ pub struct Args {
     pub verbose: bool,
 
     /// The program and its arguments
-    #[arg(value_name = "CMD", trailing_var_arg = true, allow_hyphen_values = true)]
+    #[arg(value_name = "CMD", trailing_var_arg = true)]
     pub command: Vec<OsString>,
 }

@@ -95,7 +95,7 @@ impl Program {
         self
     }
 
-    pub fn as_user(mut self, user: Option<User>) -> Program {
+    pub fn with_user(mut self, user: Option<User>) -> Program {
         self.user = user;
         self
     }
@@ -232,24 +232,24 @@ fn become_program(p: &Program, how: &How<'_>, prepared: &mut Prepared, tells: i3
     if let Some(user) = &p.user
         && !user.become_it()
     {
-        give_up(tells, USER);
+        give_up(tells, USER, errno());
     }
     if let Some(dir) = &p.dir {
         // SAFETY: `dir` is NUL-terminated.
         if unsafe { libc::chdir(dir.as_ptr()) } < 0 {
-            give_up(tells, DIR);
+            give_up(tells, DIR, errno());
         }
     }
     if let Some(at) = p.listen_pid {
         prepared.set_listen_pid(at);
     }
     how.inherited.restore();
-    execute(p, prepared);
-    give_up(tells, EXEC)
+    let errno = execute(p, prepared);
+    give_up(tells, EXEC, errno)
 }
 
-/// Returns with errno set when nothing could be executed.
-fn execute(p: &Program, prepared: &mut Prepared) {
+/// Returns only when nothing could be executed: why.
+fn execute(p: &Program, prepared: &mut Prepared) -> i32 {
     let mut seen = libc::ENOENT;
     for file in &p.candidates {
         // SAFETY: all three are NUL-terminated and, the lists, null-terminated; they live in `p` and `prepared`.
@@ -270,17 +270,15 @@ fn execute(p: &Program, prepared: &mut Prepared) {
             }
         }
     }
-    // SAFETY: errno is this thread's own.
-    unsafe { *libc::__errno_location() = seen };
+    seen
 }
 
 fn errno() -> i32 {
-    // SAFETY: errno is this thread's own.
-    unsafe { *libc::__errno_location() }
+    io::Error::last_os_error().raw_os_error().unwrap_or(0)
 }
 
-fn give_up(tells: i32, step: i32) -> ! {
-    let word = (i64::from(step) << 32 | i64::from(errno())).to_ne_bytes();
+fn give_up(tells: i32, step: i32, errno: i32) -> ! {
+    let word = (i64::from(step) << 32 | i64::from(errno)).to_ne_bytes();
     // SAFETY: `word` is readable for its length.
     unsafe { libc::write(tells, word.as_ptr().cast(), word.len()) };
     // SAFETY: _exit takes an integer.

@@ -270,7 +270,7 @@ fn units(
         let user = p.user.as_deref().map(User::parse).transpose().map_err(|e| failed(&p.name, e))?;
         Ok(Unit {
             name: p.name.clone(),
-            program: program.in_dir(p.dir.as_deref()).as_user(user),
+            program: program.in_dir(p.dir.as_deref()).with_user(user),
             place: Place::Group,
             target: if args.child { Target::Child } else { Target::Group },
             stop_signal: Some(p.stop_signal),

@@ -30,7 +30,8 @@ impl User {
             return Err(format!("user {text:?} is not known here; is it in /etc/passwd?"));
         }
         // SAFETY: not null, and valid until the next call.
-        let (uid, gid) = unsafe { ((*entry).pw_uid, (*entry).pw_gid) };
+        let entry = unsafe { &*entry };
+        let (uid, gid) = (entry.pw_uid, entry.pw_gid);
         Ok(User { uid, gid, groups: groups_of(&name, gid) })
     }
 
