@@ -5,6 +5,9 @@
 
 mod dropin;
 mod duration;
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod generated;
 #[cfg(feature = "wasm")]
 mod hook;
 mod prestop;

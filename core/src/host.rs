@@ -31,6 +31,10 @@ pub trait Host: Send + Sync {
         false
     }
 
+    /// The process is about to be left at once (a third signal), without [`exit`](Host::exit): what must not outlive it is ended
+    /// here. Called from a thread of graceshut; must not block.
+    fn leaving_at_once(&self) {}
+
     /// Whether a handler found in place is called after ours.
     fn chain(&self, signo: i32) -> Chain {
         let _ = signo;

@@ -68,7 +68,7 @@ pub fn start(
     take_terminal: Option<i32>,
     inherited: &Inherited,
 ) -> Result<i32, StartError> {
-    let how = How { place, foreground, take_terminal, output: None, inherited };
+    let how = How { place, foreground, take_terminal, output: None, bound: false, inherited };
     Program::new(argv, &child::environment())?.start(&how)
 }
 

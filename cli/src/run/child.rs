@@ -9,10 +9,14 @@ use std::io::{self, Read};
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::Path;
+use std::time::Duration;
 
 use super::inherit::Inherited;
 use super::sys;
 use super::user::User;
+
+/// How long a start may keep the loop from its signals.
+const START_LIMIT: Duration = Duration::from_secs(1);
 
 /// Where the program is put.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -55,6 +59,8 @@ pub struct How<'a> {
     pub take_terminal: Option<i32>,
     /// What becomes its standard output and error.
     pub output: Option<(&'a OwnedFd, &'a OwnedFd)>,
+    /// It does not outlive this process, however that ends.
+    pub bound: bool,
     /// What it is to inherit.
     pub inherited: &'a Inherited,
 }
@@ -116,8 +122,11 @@ impl Program {
                     let _ = sys::set_group(pid, pid);
                 }
                 let mut word = Vec::with_capacity(8);
-                // Ends at exec, which closes the child's end.
-                let _ = std::fs::File::from(told).read_to_end(&mut word);
+                // Ends at exec, which closes the child's end. One that somebody stops before it gets there is not waited for:
+                // signals have to be heard.
+                if sys::poll(&[told.as_raw_fd()], Some(START_LIMIT)) {
+                    let _ = std::fs::File::from(told).read_to_end(&mut word);
+                }
                 match word.try_into().map(i64::from_ne_bytes) {
                     Ok(word) => {
                         reap(pid);
@@ -240,6 +249,10 @@ fn become_program(p: &Program, how: &How<'_>, prepared: &mut Prepared, tells: i3
             give_up(tells, DIR, errno());
         }
     }
+    if how.bound {
+        // After setuid, which would undo it. Where it is refused, the loop ends the program all the same.
+        let _ = sys::set_parent_death_signal(libc::SIGKILL);
+    }
     if let Some(at) = p.listen_pid {
         prepared.set_listen_pid(at);
     }
@@ -282,7 +295,7 @@ fn give_up(tells: i32, step: i32, errno: i32) -> ! {
     // SAFETY: `word` is readable for its length.
     unsafe { libc::write(tells, word.as_ptr().cast(), word.len()) };
     // SAFETY: _exit takes an integer.
-    unsafe { libc::_exit(127) }
+    unsafe { libc::_exit(if matches!(errno, libc::ENOENT | libc::ENOTDIR) { 127 } else { 126 }) }
 }
 
 /// The environment as it is, for a child.

@@ -3,6 +3,7 @@
 //! Everything that happens arrives at one poll: signals (`taken`), what other threads say (`post`), time. Idle there is none of
 //! them, and the loop sleeps.
 
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use graceshut::{Action, ExitPlan, Runtime, State as Life};
@@ -38,6 +39,26 @@ pub struct Manners {
     pub pid1: bool,
 }
 
+/// The groups that are there, for who has to end them from another thread.
+#[derive(Clone, Default)]
+pub struct Living(Arc<Mutex<Vec<i32>>>);
+
+impl Living {
+    fn add(&self, group: i32) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(group);
+    }
+
+    fn remove(&self, group: i32) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).retain(|g| *g != group);
+    }
+
+    pub fn kill(&self) {
+        for group in self.0.lock().unwrap_or_else(PoisonError::into_inner).iter() {
+            let _ = sys::kill(-*group, libc::SIGKILL);
+        }
+    }
+}
+
 /// `--for`.
 #[derive(Clone, Copy)]
 pub struct TimeLimit {
@@ -54,6 +75,7 @@ pub struct Keeper {
     pub signals: Signals,
     pub post: Post,
     pub gs: Runtime,
+    pub living: Living,
     pub terminal: Option<Terminal>,
     pub several: bool,
     /// The stop-mapped signal that came last.
@@ -157,11 +179,13 @@ impl Keeper {
             place: unit.place,
             foreground: self.terminal.map(|t| t.fd).filter(|_| unit.place == super::child::Place::Group),
             take_terminal: None,
+            bound: true,
             output: ends.as_ref().map(|e| (&e.out, &e.err)),
             inherited: &self.inherited,
         };
         let pid = unit.program.start(&how)?;
         unit.group = (unit.place != super::child::Place::Here).then_some(pid);
+        self.living.add(pid);
         unit.state = State::Starting(pid, Instant::now());
         Ok(pid)
     }
@@ -253,6 +277,9 @@ impl Keeper {
             _ => Instant::now(),
         };
         self.say(&format!("{} ended: {}", self.units[i].name, shown(status)));
+        if self.units[i].group.is_none() || !self.units[i].has_group() {
+            self.units[i].pid().into_iter().for_each(|pid| self.living.remove(pid));
+        }
         self.units[i].state = State::Gone(Some(status));
         if self.units[i].stopping.is_none() && self.gs.state() == Life::Armed {
             self.after_end(i, status, since.elapsed());
@@ -290,7 +317,9 @@ impl Keeper {
         {
             let _ = sys::kill(-group, signo);
         }
-        self.units[i].group = None;
+        if let Some(group) = self.units[i].group.take() {
+            self.living.remove(group);
+        }
     }
 
     fn remapped(&self, status: Status) -> i32 {
@@ -407,7 +436,9 @@ impl Keeper {
             (Some(status), false) => Some(self.final_code(status)),
             _ => None,
         };
-        self.units[i].group = None;
+        if let Some(group) = self.units[i].group.take() {
+            self.living.remove(group);
+        }
         if let Some(stopping) = &mut self.units[i].stopping {
             stopping.finish(status, code);
         }

@@ -35,7 +35,7 @@ use graceshut::config::{Config, Sources, resolve};
 use graceshut::{Exit, ExitPlan, Host, Installer, Options, Order, ReadyWhen, Runtime};
 
 use child::{Place, Program};
-use keeper::{Keeper, Manners, TimeLimit};
+use keeper::{Keeper, Living, Manners, TimeLimit};
 use post::{Note, Post};
 use taken::Signals;
 use tty::Terminal;
@@ -46,7 +46,11 @@ use user::User;
 pub const OWN_ERROR: u8 = 125;
 
 /// Leaves when the loop says so.
-struct LoopHost(Post);
+struct LoopHost {
+    post: Post,
+    living: Living,
+    reaper: bool,
+}
 
 impl Host for LoopHost {
     fn language(&self) -> &str {
@@ -58,7 +62,14 @@ impl Host for LoopHost {
     }
 
     fn exit(&self, plan: ExitPlan) {
-        self.0.send(Note::Finished(plan));
+        self.post.send(Note::Finished(plan));
+    }
+
+    fn leaving_at_once(&self) {
+        self.living.kill();
+        if self.reaper {
+            tree::descendants().into_iter().for_each(|pid| drop(sys::kill(pid, libc::SIGKILL)));
+        }
     }
 
     fn leaves_by_wait(&self) -> bool {
@@ -126,7 +137,8 @@ fn prepare(args: &Args, inherited: inherit::Inherited, env: Vec<(OsString, OsStr
     let os = |what: &'static str| move |e: std::io::Error| Failure::own(format!("cannot make {what}: {e}"));
     let post = Post::new().map_err(os("a descriptor"))?;
     let signals = Signals::open().map_err(os("a descriptor for signals"))?;
-    let gs = Installer::new(Box::new(LoopHost(post.clone())))
+    let living = Living::default();
+    let gs = Installer::new(Box::new(LoopHost { post: post.clone(), living: living.clone(), reaper: pid1 || args.subreaper }))
         .signals_by_program(inherited.mask)
         .install(options)
         .map_err(|e| Failure::own(e.to_string()))?;
@@ -157,6 +169,7 @@ fn prepare(args: &Args, inherited: inherit::Inherited, env: Vec<(OsString, OsStr
         signals,
         post,
         gs,
+        living,
         terminal: if several || args.session { None } else { Terminal::of_stdin() },
         several,
         came: None,

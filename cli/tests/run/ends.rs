@@ -32,10 +32,14 @@ fn a_program_that_does_not_stop_is_killed_when_its_time_is_over() {
 
 fn a_second_signal_cuts_the_grace_short() {
     let mut kid = Cmd::run(&["--grace", "50s"]).probe("stubborn").ready();
-    kid.term();
-    std::thread::sleep(ms(550)); // spec 7.1: what comes sooner is a duplicate
-    kid.term();
-    kid.end().code(137).within(ms(0), ms(500));
+    let since = std::time::Instant::now();
+    // Spec 7.1: what comes within 500 ms is a duplicate, and a busy machine hears the first one late.
+    for _ in 0..2 {
+        kid.term();
+        std::thread::sleep(ms(1_000));
+    }
+    kid.end().code(137).said("KILL");
+    assert!(since.elapsed() < ms(2_000) + SLACK, "{:?}", since.elapsed());
 }
 
 fn a_third_signal_leaves_at_once_and_nothing_behind() {
@@ -47,7 +51,7 @@ fn a_third_signal_leaves_at_once_and_nothing_behind() {
     let mut kid = cmd.env("GS_MARK", &mark).env("GS_LEAVE", "64").probe("tree").ready();
     for _ in 0..3 {
         kid.term();
-        std::thread::sleep(ms(550));
+        std::thread::sleep(ms(1_000));
     }
     let end = kid.end();
     assert!([137, 143].contains(&end.as_shell()), "{:?}: {:#?}", end.status, end.said);

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 /// Nothing in here waits longer.
 pub const LIMIT: Duration = Duration::from_secs(60);
 /// What a busy two-core machine may add to any time.
-pub const SLACK: Duration = Duration::from_millis(1500);
+pub const SLACK: Duration = Duration::from_millis(4000);
 
 pub const GRACESHUT: &str = env!("CARGO_BIN_EXE_graceshut");
 
@@ -209,6 +209,7 @@ impl Cmd {
     }
 
     pub fn start(mut self) -> Running {
+        let since = Instant::now();
         let mut child = self.command.spawn().unwrap_or_else(|e| panic!("{:?}: {e}", self.command));
         let (to, lines) = channel();
         let (out, err) = (child.stdout.take(), child.stderr.take());
@@ -219,7 +220,7 @@ impl Cmd {
         if let Some(err) = err {
             std::thread::spawn(move || BufReader::new(err).lines().map_while(Result::ok).for_each(|l| drop(also.send(l))));
         }
-        Running { child, lines, since: Instant::now(), said: Vec::new(), ended: false }
+        Running { child, lines, since, said: Vec::new(), ended: false }
     }
 
     /// Starts and waits for `ready`.

@@ -139,10 +139,10 @@ fn not_delivered(s: &Subject) -> String {
     for signo in (1..=31).filter(|n| !held.contains(n)).chain([34, 64]) {
         // `run` answers TERM and INT with a stop, whose signal they are.
         let mut kid = s.probe(&[], "catcher").env("GS_ALRM", "1").env("GS_LEAVE", signo.to_string()).ready();
+        let child = children(kid.pid());
         kid.signal(signo);
         let until = Instant::now() + Duration::from_secs(10);
         let mut arrived = false;
-        let child = children(kid.pid());
         while kid.is_alive() && Instant::now() < until {
             std::thread::sleep(ms(1));
         }
@@ -176,7 +176,7 @@ fn is_stopped(pid: i32) -> bool {
 
 fn stop_signals(s: &Subject) -> String {
     let one = |signo: i32| {
-        let mut kid = s.cmd(&[]).args(&["sh", "-c", "echo ready; while :; do sleep 0.02; done"]).ready();
+        let mut kid = s.cmd(&[]).args(&["sh", "-c", "echo ready; exec sleep 60"]).ready();
         let pid = kid.pid();
         kid.signal(signo);
         let until = Instant::now() + ms(500);
@@ -207,7 +207,7 @@ fn mark() -> String {
 
 fn end_marked(mark: &str) -> usize {
     // What is on its way out has a moment.
-    let until = Instant::now() + ms(300);
+    let until = Instant::now() + ms(2_000);
     while !alive_with_mark(mark).is_empty() && Instant::now() < until {
         std::thread::sleep(ms(5));
     }
@@ -388,7 +388,7 @@ fn under_their_names_graceshut_answers_as_they_do() {
             ours.for_each(|(s, a)| assert_eq!(a, "0", "{} lost a TERM", s.name));
         }
     }
-    if std::env::var_os("UPDATE").is_some() {
+    if std::env::var_os("UPDATE").is_some_and(|v| !v.is_empty()) {
         write_down(&table);
     }
 }
@@ -496,9 +496,9 @@ fn timeouts_own_statuses() {
         (&["-s", "INT", ".2", "sleep", "10"], 124),
         (&["--signal=KILL", "0.2", "sleep", "10"], 137),
         (&["--preserve-status", "0.2s", "sleep", "10"], 143),
-        (&["-k", "0.2", "0.2", "sh", "-c", stubborn], 137),
+        (&["-k", "0.2", "1.5", "sh", "-c", stubborn], 137),
         (&["--foreground", "0.2", "sleep", "10"], 124),
-        (&["--foreground", "-k0.2", "0.2", "sh", "-c", stubborn], 137),
+        (&["--foreground", "-k0.2", "1.5", "sh", "-c", stubborn], 137),
         (&["0", "sh", "-c", "sleep 0.3; exit 3"], 3),
         (&["1d", "false"], 1),
         (&["5", "sh", "-c", "kill -USR1 $$"], 138),

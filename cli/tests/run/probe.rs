@@ -20,7 +20,10 @@ pub fn be(name: &str) {
 
 pub fn say(line: &str) {
     let line = format!("{line}\n");
-    unsafe { libc::write(1, line.as_ptr().cast(), line.len()) };
+    if unsafe { libc::write(1, line.as_ptr().cast(), line.len()) } < 0 {
+        // Nobody reads: the test is over.
+        unsafe { libc::_exit(98) };
+    }
 }
 
 fn number(name: &str) -> Option<i32> {

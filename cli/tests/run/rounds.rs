@@ -79,7 +79,7 @@ fn round(n: u32, dice: &mut Dice, root: bool) {
         }
         std::thread::sleep(ms(dice.of(30)));
     }
-    let until = since + Duration::from_secs(10);
+    let until = since + Duration::from_secs(20);
     let mut stop_at = Instant::now();
     while kid.is_alive() {
         // A stop for certain; what was sent before may have been a signal that stops nothing, or come too early for the wrapper.
@@ -94,8 +94,9 @@ fn round(n: u32, dice: &mut Dice, root: bool) {
     }
     kid.end_quick();
     let took = since.elapsed();
-    assert!(took < Duration::from_secs(5), "{what}: took {took:?}");
-    let limit = Instant::now() + ms(500);
+    assert!(took < Duration::from_secs(10), "{what}: took {took:?}");
+    // What was sent KILL has still to be scheduled once.
+    let limit = Instant::now() + ms(2_000);
     while !alive_with_mark(&mark).is_empty() {
         assert!(Instant::now() < limit, "{what}: left {:?}", alive_with_mark(&mark));
         std::thread::sleep(ms(5));

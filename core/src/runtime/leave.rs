@@ -152,6 +152,7 @@ impl Shared {
         let Some(finished) = self.door.finished() else { return };
         if self.at_once.load(SeqCst) {
             self.unlink_admin();
+            self.host.leaving_at_once();
             watchdog::leave(finished.exit.code);
         }
         let ending_itself = self.reason().is_some_and(|r| matches!(r.kind, ReasonKind::HostEnd | ReasonKind::Uncaught));
