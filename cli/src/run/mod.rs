@@ -124,7 +124,9 @@ impl Failure {
 
 fn prepare(args: &Args, inherited: inherit::Inherited, env: Vec<(OsString, OsString)>) -> Result<Keeper, Failure> {
     say_by_environment(args);
-    let options = Options { exit_code_clean: Some(0), exit_code_forced: Some(137), ..Options::default() };
+    // No watchdog: it would leave without ending what runs, and the loop, which ends both, waits for nobody.
+    let options =
+        Options { exit_code_clean: Some(0), exit_code_forced: Some(137), watchdog: Some(false), ..Options::default() };
     let config = resolve(options.clone(), &Sources::from_process()).map_err(|e| Failure::own(e.to_string()))?;
     check(args, &config)?;
     let pid1 = sys::own_pid() == 1;
