@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::env::{self, variable_of};
 use super::options::{HookDecl, Options, SignalRule};
+use super::process::ProcessText;
 use super::origin::{Origin, Setting};
 use super::sources::Sources;
 use super::{check, file};
@@ -94,8 +95,8 @@ impl Layers {
     }
 
     /// The declared programs, the file's first.
-    pub(super) fn processes(&self) -> Vec<super::process::ProcessDecl> {
-        self.all().flat_map(|o| o.processes.iter().cloned()).collect()
+    pub(super) fn processes(&self) -> Vec<ProcessText> {
+        self.all().filter_map(|o| o.processes.clone()).collect()
     }
 
     fn all(&self) -> impl Iterator<Item = &Options> {

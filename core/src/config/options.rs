@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::admin::{AdminAt, Token};
-use super::process::ProcessDecl;
+use super::process::ProcessText;
 use crate::plan::PhasePatch;
 
 /// Everything a program, a file or the environment can say. `None` and empty mean "not said here".
@@ -59,7 +59,7 @@ pub struct Options {
     /// Hooks declared as data.
     pub hooks: Vec<HookDecl>,
     /// Programs that `graceshut run` starts; nobody else looks at them.
-    pub processes: Vec<ProcessDecl>,
+    pub processes: Option<ProcessText>,
 }
 
 /// `grace_normal`.

@@ -1,11 +1,15 @@
 //! `[[process]]`: a program that `graceshut run` starts, watches and stops (docs/run.md). Read here, so that the one file has one
-//! reader; only `graceshut run` acts on it.
+//! reader; only `graceshut run` acts on it, and nobody else even reads it: a program that links the library does not carry that.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::walk::Item;
+use serde_json::{Value, json};
+
+use super::resolve::Config;
+use super::time::NumberUnit;
+use super::walk::{Item, Source};
 use crate::error::{Error, ErrorKind};
 use crate::plan::{DRAIN, Plan};
 
@@ -93,9 +97,41 @@ pub struct ProcessDecl {
     pub dir: Option<PathBuf>,
 }
 
+/// `[[process]]` as it was written.
+#[derive(Clone, PartialEq, Debug)]
+pub struct ProcessText {
+    table: Value,
+    unit: NumberUnit,
+    source: Source,
+}
+
+impl ProcessText {
+    pub(super) fn new(value: &Value, unit: NumberUnit, source: &Source) -> ProcessText {
+        ProcessText { table: json!({ "process": value }), unit, source: source.clone() }
+    }
+
+    fn read(&self) -> Result<Vec<ProcessDecl>, Error> {
+        let root = Item::root(&self.table, self.unit, &self.source);
+        Ok(root.table(&["process"])?.opt("process", Item::processes)?.unwrap_or_default())
+    }
+}
+
+impl Config {
+    /// The programs of `graceshut run`, the file's first; their phases are in the plan, their names unique.
+    ///
+    /// # Errors
+    /// As [`super::read`]; `UnknownPhase`.
+    pub fn processes(&self) -> Result<Vec<ProcessDecl>, Error> {
+        let each: Result<Vec<_>, Error> = self.process_texts.iter().map(ProcessText::read).collect();
+        let all: Vec<ProcessDecl> = each?.into_iter().flatten().collect();
+        check(&all, &self.plan)?;
+        Ok(all)
+    }
+}
+
 impl Item<'_> {
     /// Every `[[process]]`, in order.
-    pub(super) fn processes(&self) -> Result<Vec<ProcessDecl>, Error> {
+    fn processes(&self) -> Result<Vec<ProcessDecl>, Error> {
         self.list("a list of tables, each written as [[process]],")?.iter().map(Item::process).collect()
     }
 
@@ -153,7 +189,7 @@ impl Item<'_> {
 }
 
 /// Names, phases and the order of the programs.
-pub(super) fn check(processes: &[ProcessDecl], plan: &Plan) -> Result<(), Error> {
+fn check(processes: &[ProcessDecl], plan: &Plan) -> Result<(), Error> {
     let bad = |p: &ProcessDecl, why: String| Err(Error::new(ErrorKind::BadConfig, format!("process \"{}\": {why}", p.name)));
     for (i, p) in processes.iter().enumerate() {
         plan.find(&p.phase).map_err(|e| Error::new(e.kind(), format!("process \"{}\": {e}", p.name)))?;
@@ -179,15 +215,14 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use serde_json::json;
 
-    use super::super::read;
-    use super::super::time::NumberUnit;
-    use super::super::walk::Source;
+    use serde_json::json;
+
     use super::*;
 
     fn processes(value: serde_json::Value) -> Result<Vec<ProcessDecl>, Error> {
-        let options = read(&json!({ "process": value }), NumberUnit::Refused, &Source::Code)?;
-        check(&options.processes, &Plan::build(&[])?)?;
-        Ok(options.processes)
+        let all = ProcessText::new(&value, NumberUnit::Refused, &Source::Code).read()?;
+        check(&all, &Plan::build(&[])?)?;
+        Ok(all)
     }
 
     #[test]

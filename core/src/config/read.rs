@@ -5,6 +5,7 @@ use serde_json::Value;
 
 use super::options::{AnnounceDelay, NormalGrace, Options};
 use super::time::NumberUnit;
+use super::process::ProcessText;
 use super::walk::{Item, Source};
 use crate::error::{Error, ErrorKind};
 
@@ -78,7 +79,7 @@ pub fn read(value: &Value, unit: NumberUnit, source: &Source) -> Result<Options,
     o.stdin_eof = t.opt("stdin_eof", Item::boolean)?;
     o.phases = t.opt("phases", Item::phases)?.unwrap_or_default();
     o.hooks = t.opt("hook", Item::hooks)?.unwrap_or_default();
-    o.processes = t.opt("process", Item::processes)?.unwrap_or_default();
+    o.processes = value.get("process").map(|written| ProcessText::new(written, unit, source));
     Ok(o)
 }
 

@@ -7,7 +7,7 @@ use super::admin::{self, AdminAt, Token};
 use super::layers::Layers;
 use super::options::{Action, AnnounceDelay, Exit, HookDecl, NormalGrace, Options, Repeat, ReportTo};
 use super::origin::{Origin, Setting};
-use super::process::{self, ProcessDecl};
+use super::process::ProcessText;
 use super::signame;
 use super::sources::Sources;
 use crate::error::{Error, ErrorKind};
@@ -96,8 +96,8 @@ pub struct Config {
     pub(super) phase_origins: Vec<PhaseOrigins>,
     /// The declared hooks, the file's first; their phases are in the plan.
     pub hooks: Vec<HookDecl>,
-    /// The programs of `graceshut run`, the file's first; their phases are in the plan, their names unique.
-    pub processes: Vec<ProcessDecl>,
+    /// See [`Config::processes`].
+    pub(super) process_texts: Vec<ProcessText>,
     /// Who declared each hook.
     pub(super) hook_origins: Vec<Origin>,
 }
@@ -140,8 +140,6 @@ pub fn resolve(code: Options, sources: &Sources) -> Result<Config, Error> {
             |e: Error| Error::new(e.kind(), format!("hook[{i}] ({}): phase = \"{}\": {e}", hook.origin, hook.value.phase));
         plan.find(&hook.value.phase).map_err(place)?;
     }
-    let processes = layers.processes();
-    process::check(&processes, &plan)?;
     let signals = signal_map(&layers)?;
     Ok(Config {
         margin,
@@ -171,7 +169,7 @@ pub fn resolve(code: Options, sources: &Sources) -> Result<Config, Error> {
         plan,
         hook_origins: hooks.iter().map(|h| h.origin.clone()).collect(),
         hooks: hooks.into_iter().map(|h| h.value).collect(),
-        processes,
+        process_texts: layers.processes(),
         grace,
         already_spent,
     })
