@@ -32,7 +32,7 @@ complete -c graceshut -n "__fish_graceshut_needs_command" -f -a "stop" -d 'Stop 
 complete -c graceshut -n "__fish_graceshut_needs_command" -f -a "prestop" -d 'Announce and drain before the TERM comes: the command for a container\'s preStop'
 complete -c graceshut -n "__fish_graceshut_needs_command" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c graceshut -n "__fish_graceshut_using_subcommand verify" -l ready -d 'URL that answers 2xx while the service wants traffic (http:// only)' -r
-complete -c graceshut -n "__fish_graceshut_using_subcommand verify" -l load -d 'URL to load with GETs and POSTs; may be given several times (http:// only)' -r
+complete -c graceshut -n "__fish_graceshut_using_subcommand verify" -l load -d 'URL to load with GETs and POSTs; may be given several times (http:// or https://, whose certificate is not looked at)' -r
 complete -c graceshut -n "__fish_graceshut_using_subcommand verify" -l connections -d 'Keep-alive connections, each with one request at a time; shared out evenly over the load URLs' -r
 complete -c graceshut -n "__fish_graceshut_using_subcommand verify" -l post-share -d 'How many of the requests are POSTs (with a small JSON body); the rest are GETs' -r
 complete -c graceshut -n "__fish_graceshut_using_subcommand verify" -l pause -d 'Pause between two requests of one connection, on average' -r
