@@ -31,7 +31,8 @@ pub use args::Args;
 use std::ffi::{OsStr, OsString};
 use std::process::ExitCode;
 
-use graceshut::config::{Config, Sources, resolve};
+use graceshut::ProcessDecl;
+use graceshut::config::{Config, Sources, processes, resolve};
 use graceshut::{Exit, ExitPlan, Host, Installer, Options, Order, ReadyWhen, Runtime};
 
 use child::{Place, Program};
@@ -127,8 +128,11 @@ fn prepare(args: &Args, inherited: inherit::Inherited, env: Vec<(OsString, OsStr
     // No watchdog: it would leave without ending what runs, and the loop, which ends both, waits for nobody.
     let options =
         Options { exit_code_clean: Some(0), exit_code_forced: Some(137), watchdog: Some(false), ..Options::default() };
-    let config = resolve(options.clone(), &Sources::from_process()).map_err(|e| Failure::own(e.to_string()))?;
-    check(args, &config)?;
+    let sources = Sources::from_process();
+    let own = |e: graceshut::Error| Failure::own(e.to_string());
+    let config = resolve(options.clone(), &sources).map_err(own)?;
+    let processes = processes(&sources, &config.plan).map_err(own)?;
+    check(args, &config, &processes)?;
     let pid1 = sys::own_pid() == 1;
     if args.subreaper && !pid1 {
         sys::become_subreaper().map_err(|e| Failure::own(format!("--subreaper: {e}")))?;
@@ -145,7 +149,7 @@ fn prepare(args: &Args, inherited: inherit::Inherited, env: Vec<(OsString, OsStr
         .install(options)
         .map_err(|e| Failure::own(e.to_string()))?;
     let several = args.command.is_empty();
-    let units = stop_hooks(args, &config, &gs, &post).and_then(|names| units(args, &config, &env, &gs, &names));
+    let units = stop_hooks(args, &config, &processes, &gs, &post).and_then(|names| units(args, &processes, &env, &gs, &names));
     // With nothing started there is nothing to stop.
     let units = units.inspect_err(|_| drop(gs.uninstall()))?;
     let mut rewrites = forward::Rewrites::none();
@@ -198,11 +202,11 @@ fn say_by_environment(args: &Args) {
     }
 }
 
-fn check(args: &Args, config: &Config) -> Result<(), Failure> {
+fn check(args: &Args, config: &Config, processes: &[ProcessDecl]) -> Result<(), Failure> {
     if config.exit.value == Exit::Manual {
         return Err(Failure::own("exit = \"manual\" is for programs that go on afterwards; graceshut run always leaves"));
     }
-    match (args.command.is_empty(), config.processes.is_empty()) {
+    match (args.command.is_empty(), processes.is_empty()) {
         (true, true) => Err(Failure::own(
             "nothing to run: give a command (graceshut run -- CMD ARG...) or [[process]] tables in graceshut.toml",
         )),
@@ -214,14 +218,20 @@ fn check(args: &Args, config: &Config) -> Result<(), Failure> {
 }
 
 /// Registers the stop of each program as a hook, in its phase. Answers their names.
-fn stop_hooks(args: &Args, config: &Config, gs: &Runtime, post: &Post) -> Result<Vec<String>, Failure> {
+fn stop_hooks(
+    args: &Args,
+    config: &Config,
+    processes: &[ProcessDecl],
+    gs: &Runtime,
+    post: &Post,
+) -> Result<Vec<String>, Failure> {
     let own = |e: graceshut::Error| Failure::own(e.to_string());
     if let Some(program) = args.command.first() {
         let name = std::path::Path::new(program).file_name().unwrap_or(OsStr::new("command")).to_string_lossy().into_owned();
         register(gs.hook(&args.phase, &name), 0, post).map_err(own)?;
         return Ok(vec![name]);
     }
-    for (i, p) in config.processes.iter().enumerate() {
+    for (i, p) in processes.iter().enumerate() {
         let mut hook = gs.hook(&p.phase, &p.name).optional(!p.required);
         if let Some(limit) = p.stop_timeout {
             hook = hook.timeout(limit);
@@ -229,14 +239,14 @@ fn stop_hooks(args: &Args, config: &Config, gs: &Runtime, post: &Post) -> Result
         // Whoever came after this one goes before it. In a serial phase that is so anyway: last registered first.
         let concurrent = config.plan.phases().iter().any(|q| q.name == p.phase && q.order == Order::Concurrent);
         if concurrent {
-            let later = config.processes.iter().filter(|q| q.phase == p.phase && q.after.contains(&p.name));
+            let later = processes.iter().filter(|q| q.phase == p.phase && q.after.contains(&p.name));
             for q in later {
                 hook = hook.after(&q.name);
             }
         }
         register(hook, i, post).map_err(own)?;
     }
-    Ok(config.processes.iter().map(|p| p.name.clone()).collect())
+    Ok(processes.iter().map(|p| p.name.clone()).collect())
 }
 
 fn register(hook: graceshut::HookBuilder, unit: usize, post: &Post) -> Result<(), graceshut::Error> {
@@ -252,7 +262,7 @@ fn register(hook: graceshut::HookBuilder, unit: usize, post: &Post) -> Result<()
 
 fn units(
     args: &Args,
-    config: &Config,
+    processes: &[ProcessDecl],
     env: &[(OsString, OsString)],
     gs: &Runtime,
     names: &[String],
@@ -260,7 +270,7 @@ fn units(
     let rows = gs.plan().rows;
     let failed = |name: &str, message: String| Failure::own(format!("process \"{name}\": {message}"));
     if !args.command.is_empty() {
-        let env = environment(args, config, env, &[], boxed(&rows, &args.phase, None));
+        let env = environment(args, env, &[], boxed(&rows, &args.phase, None));
         let program = Program::new(&args.command, &env).map_err(|e| Failure { code: e.code as u8, message: e.message })?;
         return Ok(vec![Unit {
             name: names.first().cloned().unwrap_or_default(),
@@ -278,9 +288,9 @@ fn units(
             group: None,
         }]);
     }
-    let unit = |p: &graceshut::ProcessDecl| {
+    let unit = |p: &ProcessDecl| {
         let argv: Vec<OsString> = p.command.iter().map(OsString::from).collect();
-        let env = environment(args, config, env, &p.env, boxed(&rows, &p.phase, p.stop_timeout));
+        let env = environment(args, env, &p.env, boxed(&rows, &p.phase, p.stop_timeout));
         let program = Program::new(&argv, &env).map_err(|e| failed(&p.name, e.message))?;
         let user = p.user.as_deref().map(User::parse).transpose().map_err(|e| failed(&p.name, e))?;
         Ok(Unit {
@@ -299,7 +309,7 @@ fn units(
             group: None,
         })
     };
-    config.processes.iter().map(unit).collect()
+    processes.iter().map(unit).collect()
 }
 
 /// What a program of that phase can count on.
@@ -311,7 +321,6 @@ fn boxed(rows: &[graceshut::plan::PreviewRow], phase: &str, limit: Option<std::t
 /// The environment of a program (spec 10.3).
 fn environment(
     args: &Args,
-    config: &Config,
     env: &[(OsString, OsString)],
     own: &[(String, String)],
     grace: std::time::Duration,
@@ -333,7 +342,7 @@ fn environment(
         }
     };
     add("GRACESHUT_GRACE", graceshut::format_duration(whole_milliseconds(grace)).into());
-    match (&args.child_config, read_a_file(config)) {
+    match (&args.child_config, read_a_file()) {
         (Some(path), _) => add("GRACESHUT_CONFIG", path.clone().into()),
         (None, true) => add("GRACESHUT_CONFIG", "/dev/null".into()),
         (None, false) => {}
@@ -347,9 +356,9 @@ fn whole_milliseconds(d: std::time::Duration) -> std::time::Duration {
 }
 
 /// Something of the configuration came from a file, or one is named.
-fn read_a_file(config: &Config) -> bool {
+fn read_a_file() -> bool {
     let named = std::env::var_os("GRACESHUT_CONFIG").is_some();
-    named || std::path::Path::new("graceshut.toml").exists() || !config.processes.is_empty()
+    named || std::path::Path::new("graceshut.toml").exists()
 }
 
 /// Starts the one program, and writes the pidfile.

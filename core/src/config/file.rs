@@ -26,8 +26,8 @@ const LARGEST: u64 = 1 << 20;
 ///
 /// # Errors
 /// [`ErrorKind::Os`] when the file cannot be read, [`ErrorKind::NotUtf8`] when it is no text, [`ErrorKind::BadConfig`] when it
-/// is too large or no TOML, and those of [`read`](super::read()); all name the file.
-pub(super) fn load(named: Option<&Path>, dir: Option<&Path>) -> Result<Option<(PathBuf, Options)>, Error> {
+/// is too large or no TOML; all name the file.
+pub(super) fn load(named: Option<&Path>, dir: Option<&Path>) -> Result<Option<(PathBuf, Value)>, Error> {
     let path = match (named, dir) {
         (Some(path), Some(dir)) => dir.join(path),
         (Some(path), None) => path.to_owned(),
@@ -40,9 +40,16 @@ pub(super) fn load(named: Option<&Path>, dir: Option<&Path>) -> Result<Option<(P
     }
     let text = contents(&path, named.is_some())?;
     let value = parse(&text, &path)?;
-    let source = Source::File(path.clone());
-    let options = read(&value, NumberUnit::Refused, &source)?;
-    Ok(Some((path, options)))
+    Ok(Some((path, value)))
+}
+
+/// The options of a file.
+///
+/// # Errors
+/// Those of [`read`](super::read()); all name the file.
+pub(super) fn options(path: PathBuf, value: &Value) -> Result<(PathBuf, Options), Error> {
+    let options = read(value, NumberUnit::Refused, &Source::File(path.clone()))?;
+    Ok((path, options))
 }
 
 fn contents(path: &Path, named: bool) -> Result<String, Error> {

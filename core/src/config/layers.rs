@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use super::env::{self, variable_of};
 use super::options::{HookDecl, Options, SignalRule};
-use super::process::ProcessText;
 use super::origin::{Origin, Setting};
 use super::sources::Sources;
 use super::{check, file};
@@ -25,6 +24,7 @@ impl Layers {
         check::options(&code)?;
         let environment = env::from_vars(&sources.vars)?;
         let file = file::load(environment.config.as_deref(), sources.dir.as_deref())?;
+        let file = file.map(|(path, value)| file::options(path, &value)).transpose()?;
         Ok(Layers { env: environment.options, file, code })
     }
 
@@ -92,11 +92,6 @@ impl Layers {
         }
         hooks.extend(self.code.hooks.iter().map(|h| Setting::new(h.clone(), Origin::Code)));
         hooks
-    }
-
-    /// The declared programs, the file's first.
-    pub(super) fn processes(&self) -> Vec<ProcessText> {
-        self.all().filter_map(|o| o.processes.clone()).collect()
     }
 
     fn all(&self) -> impl Iterator<Item = &Options> {

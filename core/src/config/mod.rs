@@ -33,7 +33,7 @@ pub use options::{
 };
 pub use origin::{Origin, Setting};
 pub use platform::{Platform, Surroundings};
-pub use process::{ProcessDecl, ProcessText, ReadyWhen, Restart};
+pub use process::{ProcessDecl, ReadyWhen, Restart, processes};
 pub use read::read;
 pub(crate) use read_hook::allow_wasm;
 pub use resolve::{Config, SignalSetting, resolve};

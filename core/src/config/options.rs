@@ -4,7 +4,6 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::admin::{AdminAt, Token};
-use super::process::ProcessText;
 use crate::plan::PhasePatch;
 
 /// Everything a program, a file or the environment can say. `None` and empty mean "not said here".
@@ -58,8 +57,6 @@ pub struct Options {
     pub phases: Vec<(String, PhasePatch)>,
     /// Hooks declared as data.
     pub hooks: Vec<HookDecl>,
-    /// Programs that `graceshut run` starts; nobody else looks at them.
-    pub processes: Option<ProcessText>,
 }
 
 /// `grace_normal`.

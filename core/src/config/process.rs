@@ -7,9 +7,10 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::resolve::Config;
+use super::sources::Sources;
 use super::time::NumberUnit;
 use super::walk::{Item, Source};
+use super::{env, file};
 use crate::error::{Error, ErrorKind};
 use crate::plan::{DRAIN, Plan};
 
@@ -97,36 +98,25 @@ pub struct ProcessDecl {
     pub dir: Option<PathBuf>,
 }
 
-/// `[[process]]` as it was written.
-#[derive(Clone, PartialEq, Debug)]
-pub struct ProcessText {
-    table: Value,
-    unit: NumberUnit,
-    source: Source,
-}
-
-impl ProcessText {
-    pub(super) fn new(value: &Value, unit: NumberUnit, source: &Source) -> ProcessText {
-        ProcessText { table: json!({ "process": value }), unit, source: source.clone() }
-    }
-
-    fn read(&self) -> Result<Vec<ProcessDecl>, Error> {
-        let root = Item::root(&self.table, self.unit, &self.source);
-        Ok(root.table(&["process"])?.opt("process", Item::processes)?.unwrap_or_default())
+/// The programs of the file that [`super::resolve()`] reads for the same `sources`, in order; `plan` has their phases.
+///
+/// # Errors
+/// As [`super::resolve()`] for the file; `BadConfig` and `UnknownPhase` name the program.
+pub fn processes(sources: &Sources, plan: &Plan) -> Result<Vec<ProcessDecl>, Error> {
+    let named = env::from_vars(&sources.vars)?.config;
+    match file::load(named.as_deref(), sources.dir.as_deref())? {
+        Some((path, value)) => read(&value, &Source::File(path), plan),
+        None => Ok(Vec::new()),
     }
 }
 
-impl Config {
-    /// The programs of `graceshut run`, the file's first; their phases are in the plan, their names unique.
-    ///
-    /// # Errors
-    /// As [`super::read`]; `UnknownPhase`.
-    pub fn processes(&self) -> Result<Vec<ProcessDecl>, Error> {
-        let each: Result<Vec<_>, Error> = self.process_texts.iter().map(ProcessText::read).collect();
-        let all: Vec<ProcessDecl> = each?.into_iter().flatten().collect();
-        check(&all, &self.plan)?;
-        Ok(all)
-    }
+fn read(file: &Value, source: &Source, plan: &Plan) -> Result<Vec<ProcessDecl>, Error> {
+    let Some(declared) = file.get("process") else { return Ok(Vec::new()) };
+    let table = json!({ "process": declared });
+    let root = Item::root(&table, NumberUnit::Refused, source);
+    let all = root.table(&["process"])?.need("process", Item::processes)?;
+    check(&all, plan)?;
+    Ok(all)
 }
 
 impl Item<'_> {
@@ -220,9 +210,7 @@ mod tests {
     use super::*;
 
     fn processes(value: serde_json::Value) -> Result<Vec<ProcessDecl>, Error> {
-        let all = ProcessText::new(&value, NumberUnit::Refused, &Source::Code).read()?;
-        check(&all, &Plan::build(&[])?)?;
-        Ok(all)
+        read(&json!({ "process": value }), &Source::Code, &Plan::build(&[])?)
     }
 
     #[test]

@@ -5,7 +5,6 @@ use serde_json::Value;
 
 use super::options::{AnnounceDelay, NormalGrace, Options};
 use super::time::NumberUnit;
-use super::process::ProcessText;
 use super::walk::{Item, Source};
 use crate::error::{Error, ErrorKind};
 
@@ -34,6 +33,7 @@ pub(super) const SCALARS: &[&str] = &[
     "stdin_eof",
 ];
 
+/// `process` is for `graceshut run` (process.rs).
 const TABLES: &[&str] = &["signals", "phases", "hook", "process"];
 
 /// Turns an object of keys into [`Options`]. `unit` says what a bare number means where a time is asked for, `source` is
@@ -79,7 +79,6 @@ pub fn read(value: &Value, unit: NumberUnit, source: &Source) -> Result<Options,
     o.stdin_eof = t.opt("stdin_eof", Item::boolean)?;
     o.phases = t.opt("phases", Item::phases)?.unwrap_or_default();
     o.hooks = t.opt("hook", Item::hooks)?.unwrap_or_default();
-    o.processes = value.get("process").map(|written| ProcessText::new(written, unit, source));
     Ok(o)
 }
 

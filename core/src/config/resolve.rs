@@ -7,7 +7,6 @@ use super::admin::{self, AdminAt, Token};
 use super::layers::Layers;
 use super::options::{Action, AnnounceDelay, Exit, HookDecl, NormalGrace, Options, Repeat, ReportTo};
 use super::origin::{Origin, Setting};
-use super::process::ProcessText;
 use super::signame;
 use super::sources::Sources;
 use crate::error::{Error, ErrorKind};
@@ -96,8 +95,6 @@ pub struct Config {
     pub(super) phase_origins: Vec<PhaseOrigins>,
     /// The declared hooks, the file's first; their phases are in the plan.
     pub hooks: Vec<HookDecl>,
-    /// See [`Config::processes`].
-    pub(super) process_texts: Vec<ProcessText>,
     /// Who declared each hook.
     pub(super) hook_origins: Vec<Origin>,
 }
@@ -169,7 +166,6 @@ pub fn resolve(code: Options, sources: &Sources) -> Result<Config, Error> {
         plan,
         hook_origins: hooks.iter().map(|h| h.origin.clone()).collect(),
         hooks: hooks.into_iter().map(|h| h.value).collect(),
-        process_texts: layers.processes(),
         grace,
         already_spent,
     })
