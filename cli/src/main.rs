@@ -6,7 +6,9 @@
 mod duration;
 #[cfg(feature = "wasm")]
 mod hook;
+mod plan;
 mod signals;
+mod terminal;
 mod verify;
 
 use clap::{Parser, Subcommand};
@@ -35,6 +37,7 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
+    Plan(plan::Args),
     Verify(verify::Args),
     #[cfg(feature = "wasm")]
     Hook(hook::Args),
@@ -42,6 +45,7 @@ enum Command {
 
 fn main() -> ExitCode {
     match Cli::parse().command {
+        Command::Plan(args) => plan::run(&args),
         Command::Verify(args) => verify::run(args),
         #[cfg(feature = "wasm")]
         Command::Hook(args) => hook::run(args),

@@ -17,7 +17,7 @@ mod wire;
 
 pub use args::Args;
 
-use crate::{duration, signals};
+use crate::{duration, signals, terminal};
 use child::{Service, Waited};
 use load::{Course, Load};
 use outcome::{Facts, Latency, LeftBehind, LeftChild, Verdict, micros};
@@ -102,7 +102,7 @@ impl Check {
         // The last of its output comes before the verdict, and what it left behind is gone by then: `put_to_the_test`
         // has ended it.
         drop(service);
-        let _ = io::stdout().write_all(render::block(&verdict, render::wants_colour()).as_bytes());
+        let _ = io::stdout().write_all(render::block(&verdict, terminal::wants_colour()).as_bytes());
         if let Some(file) = &mut self.json {
             write_json(file, &verdict).map_err(|e| format!("cannot write the --json file: {e}"))?;
         }
