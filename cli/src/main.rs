@@ -7,6 +7,7 @@ mod duration;
 #[cfg(feature = "wasm")]
 mod hook;
 mod plan;
+mod report;
 mod signals;
 mod terminal;
 mod verify;
@@ -38,6 +39,7 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     Plan(plan::Args),
+    Report(report::Args),
     Verify(verify::Args),
     #[cfg(feature = "wasm")]
     Hook(hook::Args),
@@ -46,6 +48,7 @@ enum Command {
 fn main() -> ExitCode {
     match Cli::parse().command {
         Command::Plan(args) => plan::run(&args),
+        Command::Report(args) => report::run(&args),
         Command::Verify(args) => verify::run(args),
         #[cfg(feature = "wasm")]
         Command::Hook(args) => hook::run(args),

@@ -35,11 +35,11 @@ fn child() {
     let stubborn = std::env::var("HOOKS").unwrap() == "stubborn";
     let names: Vec<String> = gs.plan().rows.iter().map(|r| r.phase.clone()).collect();
     for name in &names {
-        let body = move |_: &graceshut::Context| {
-            while stubborn {
+        let body = move |_: &graceshut::Context| match stubborn {
+            true => loop {
                 std::thread::sleep(Duration::from_secs(60));
-            }
-            Ok(())
+            },
+            false => Ok(()),
         };
         gs.hook(name, "hook").run(body).unwrap();
     }

@@ -16,6 +16,7 @@ mod target;
 mod wire;
 
 pub use args::Args;
+pub use plain::plain;
 
 use crate::{duration, signals, terminal};
 use child::{Service, Waited};
@@ -139,7 +140,7 @@ impl Check {
         if !words.is_empty() {
             message.push_str("; its last lines:");
             for line in words {
-                message.push_str(&format!("\n    {}", plain::plain(&line, 500)));
+                message.push_str(&format!("\n    {}", plain(&line, 500)));
             }
         }
         service.end();
@@ -163,7 +164,7 @@ impl Check {
     }
 
     fn name(&self) -> String {
-        plain::plain(&self.args.command.first().map_or(String::new(), |c| c.to_string_lossy().into_owned()), 200)
+        plain(&self.args.command.first().map_or(String::new(), |c| c.to_string_lossy().into_owned()), 200)
     }
 
     /// Load, signal, exit, and what is left then.
@@ -285,7 +286,7 @@ fn join(probe: thread::JoinHandle<Seen>) -> Result<Seen, String> {
 fn port_taken(target: &Target) -> String {
     let port = target.url.port;
     let holder = match proc::listener_on(port) {
-        Some((pid, command)) => format!("by process {pid} ({})", plain::plain(&command, 120)),
+        Some((pid, command)) => format!("by process {pid} ({})", plain(&command, 120)),
         None => "by a process that cannot be seen from here".to_owned(),
     };
     format!("port {port} of {} is taken already, {holder}: stop it, or use another port", target.url.text)
