@@ -3,6 +3,7 @@
 //! Each subcommand is a module with an `Args` type (what clap parses and what `--help` teaches) and a `run` that
 //! gives the exit status; adding one is adding a line to [`Command`] and one to `main`.
 
+mod doctor;
 mod duration;
 #[cfg(feature = "wasm")]
 mod hook;
@@ -39,6 +40,7 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     Plan(plan::Args),
+    Doctor(doctor::Args),
     Report(report::Args),
     Verify(verify::Args),
     #[cfg(feature = "wasm")]
@@ -48,6 +50,7 @@ enum Command {
 fn main() -> ExitCode {
     match Cli::parse().command {
         Command::Plan(args) => plan::run(&args),
+        Command::Doctor(args) => doctor::run(&args),
         Command::Report(args) => report::run(&args),
         Command::Verify(args) => verify::run(args),
         #[cfg(feature = "wasm")]
