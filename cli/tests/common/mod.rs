@@ -70,6 +70,11 @@ impl Run {
         self
     }
 
+    pub fn in_path(mut self, folder: &Path) -> Run {
+        self.0.current_dir(folder);
+        self
+    }
+
     pub fn env(mut self, name: &str, value: &str) -> Run {
         self.0.env(name, value);
         self
