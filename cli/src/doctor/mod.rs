@@ -41,7 +41,7 @@ pub struct Args {
     pub pid: Option<i32>,
 
     /// With --pid: stop the process for a moment to see which library each handler lies in
-    #[arg(long, requires = "pid")]
+    #[arg(long)]
     pub handlers: bool,
 
     /// Files to examine, or folders, of which every file of a known kind is
@@ -85,6 +85,10 @@ pub fn run(args: &Args) -> ExitCode {
         let lines: String = RULES.iter().map(|r| format!("{:<22} {:<8} {}\n", r.code, r.level.word(), r.what)).collect();
         let _ = io::stdout().write_all(lines.as_bytes());
         return ExitCode::SUCCESS;
+    }
+    if args.handlers && args.pid.is_none() {
+        complain("--handlers goes with --pid: graceshut doctor --pid N --handlers");
+        return ExitCode::from(2);
     }
     let style = Style::of_stdout();
     let (text, findings, failed) = match args.pid {

@@ -4,6 +4,7 @@
 
 use serde_json::Value;
 use std::fs::{self, File};
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -75,6 +76,17 @@ impl Run {
         self
     }
 
+    /// Runs it as another user, who may not even reach the program's file by its path: a copy is put where everybody can.
+    pub fn done_by(self, uid: u32) -> Done {
+        let copy = std::env::temp_dir().join(format!("graceshut-{}", std::process::id()));
+        fs::copy(env!("CARGO_BIN_EXE_graceshut"), &copy).unwrap();
+        let mut command = Command::new(&copy);
+        command.args(self.0.get_args()).uid(uid).gid(uid).current_dir("/").stdin(Stdio::null());
+        let done = Run(command).done();
+        fs::remove_file(copy).unwrap();
+        done
+    }
+
     pub fn env(mut self, name: &str, value: &str) -> Run {
         self.0.env(name, value);
         self
@@ -129,5 +141,40 @@ pub fn until(what: &str, mut done: impl FnMut() -> bool) {
     while !done() {
         assert!(Instant::now() < end, "not within 30 s: {what}");
         std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// True when the machine has this program; in CI nothing is left out.
+pub fn has(program: &str) -> bool {
+    let found = if program.contains('/') {
+        Path::new(program).exists()
+    } else {
+        std::env::var_os("PATH").is_some_and(|p| std::env::split_paths(&p).any(|d| d.join(program).is_file()))
+    };
+    if !found {
+        assert!(std::env::var_os("CI").is_none_or(|v| v != "true"), "{program} is missing, and this is CI");
+        eprintln!("left out: {program} is not on this machine");
+    }
+    found
+}
+
+/// A process that a test started; killed and waited for at the end.
+pub struct Live(pub Child);
+
+impl Live {
+    pub fn pid(&self) -> String {
+        self.0.id().to_string()
+    }
+
+    pub fn signal(&self, signo: i32) {
+        // SAFETY: a plain system call; the child is ours and not waited for yet.
+        assert_eq!(unsafe { libc::kill(self.0.id() as i32, signo) }, 0);
+    }
+}
+
+impl Drop for Live {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
     }
 }
