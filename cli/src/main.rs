@@ -42,7 +42,7 @@ enum Command {
     Plan(plan::Args),
     Doctor(doctor::Args),
     Report(report::Args),
-    Verify(verify::Args),
+    Verify(Box<verify::Args>),
     #[cfg(feature = "wasm")]
     Hook(hook::Args),
 }
@@ -52,7 +52,7 @@ fn main() -> ExitCode {
         Command::Plan(args) => plan::run(&args),
         Command::Doctor(args) => doctor::run(&args),
         Command::Report(args) => report::run(&args),
-        Command::Verify(args) => verify::run(args),
+        Command::Verify(args) => verify::run(*args),
         #[cfg(feature = "wasm")]
         Command::Hook(args) => hook::run(args),
     }

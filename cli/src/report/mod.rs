@@ -9,6 +9,8 @@ mod svg;
 mod text;
 mod timeline;
 
+pub use html::escape;
+
 use crate::terminal::{PLAIN, Style};
 use model::Run;
 use serde_json::json;

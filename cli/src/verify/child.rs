@@ -269,7 +269,7 @@ impl Drop for Service {
 }
 
 /// In the new process, before it becomes the service.
-fn own_session(signal: i32, parent: i32) -> io::Result<()> {
+pub fn own_session(signal: i32, parent: i32) -> io::Result<()> {
     // SAFETY: takes nothing and touches no memory.
     if unsafe { libc::setsid() } < 0 {
         return Err(io::Error::last_os_error());
@@ -281,13 +281,16 @@ fn own_session(signal: i32, parent: i32) -> io::Result<()> {
     if unsafe { libc::getppid() } != parent {
         return Err(io::Error::from(io::ErrorKind::Interrupted));
     }
+    // What cannot be written is an error then, and not the end (`--scarce disk`).
+    // SAFETY: SIG_IGN is a valid disposition.
+    unsafe { libc::signal(libc::SIGXFSZ, libc::SIG_IGN) };
     // For KILL and STOP this fails, and nothing is lost by it.
     // SAFETY: SIG_DFL is a valid disposition; nothing of ours runs on a signal.
     unsafe { libc::signal(signal, libc::SIG_DFL) };
     Ok(())
 }
 
-fn cannot_start(program: &OsString, error: &io::Error) -> String {
+pub fn cannot_start(program: &OsString, error: &io::Error) -> String {
     let program = program.to_string_lossy();
     match error.kind() {
         io::ErrorKind::NotFound if program.contains('/') => {
