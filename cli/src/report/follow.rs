@@ -218,7 +218,13 @@ impl Screen {
         let (since, left) = (status["since_us"].as_u64(), status["remaining_us"].as_u64());
         let state = status["outcome"].as_str().unwrap_or(status["state"].as_str().unwrap_or("?"));
         let paint = if status["outcome"].is_null() { "1" } else { colour(tone(state)) };
-        let _ = writeln!(page, "pid {}  {}  {}", status["pid"], self.style.paint(paint, state), facts(status));
+        let _ = writeln!(
+            page,
+            "pid {}  {}  {}",
+            status["pid"],
+            self.style.paint(paint, state),
+            crate::verify::plain(&facts(status), self.style.width.saturating_sub(40))
+        );
         if let (Some(since), Some(left)) = (since, left) {
             let _ = writeln!(page, "{:<16} {} {} left", "budget", self.bar(0, since, since + left), time(left));
             for (phase, hooks) in &self.phases {

@@ -84,7 +84,7 @@ fn bar(timeline: &Timeline, row: &Row, out: &mut String) {
         let tone = class(tone(&row.outcome));
         let _ = write!(bars, "<i class=\"used {tone}\" style=\"left:{left:.3}%;width:{:.3}%\"></i>", width(row.used));
     }
-    let note = if row.note.is_empty() { String::new() } else { format!(" <span class=\"note\">{}</span>", escape(&row.note)) };
+    let note = if row.note.is_empty() { String::new() } else { format!(" <span class=\"note\">{}</span>", note_text(row)) };
     let outcome = if row.is_hook || row.outcome != "ok" {
         format!("<b class=\"{}\">{}</b> ", class(tone(&row.outcome)), escape(&row.outcome.replace('_', " ")))
     } else {
@@ -95,8 +95,13 @@ fn bar(timeline: &Timeline, row: &Row, out: &mut String) {
         "<div class=\"row {kind}\"><span class=\"name\">{}</span><span class=\"bar\">{bars}</span>\
          <span class=\"figure\">{outcome}{}{note}</span></div>",
         escape(&row.name),
-        escape(&used_of(row))
+        together(&escape(&used_of(row)))
     );
+}
+
+/// What stands behind a phase is a time; behind a hook it is text, others' too.
+fn note_text(row: &Row) -> String {
+    if row.is_hook { escape(&row.note) } else { together(&escape(&row.note)) }
 }
 
 fn table(runs: &[Run], out: &mut String) {
@@ -142,6 +147,13 @@ fn slack_part(slacks: &[Slack], out: &mut String) {
         );
     }
     out.push_str("</div>\n</section>\n");
+}
+
+/// A number stays with its unit when the line breaks.
+fn together(text: &str) -> String {
+    [" µs", " ms", " s", " min"]
+        .iter()
+        .fold(text.to_owned(), |t, unit| t.replace(unit, &format!("\u{a0}{}", unit.trim_start())))
 }
 
 /// The class of a tone, in the page and in the picture.

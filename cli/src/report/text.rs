@@ -6,6 +6,8 @@ use crate::terminal::Style;
 use std::fmt::Write;
 
 const NARROWEST: usize = 16;
+/// Longer notes (an error's own words) are no reason for shorter bars; they go beyond the edge.
+const MOST_NOTE: usize = 16;
 
 /// The SGR code of a tone.
 pub fn colour(tone: Tone) -> &'static str {
@@ -26,7 +28,8 @@ pub fn page(run: &Run, style: Style, whole: bool) -> String {
     let _ = writeln!(out, "{}  {outcome}, {}", style.paint("1", &run.label), summary(report));
     let width = |of: &dyn Fn(&Row) -> String| timeline.rows.iter().map(|r| of(r).chars().count()).max().unwrap_or(0);
     let (names, figures, outcomes) = (width(&label).max(8), width(&used_of), width(&|r| r.outcome.clone()));
-    let columns = style.width.saturating_sub(names + figures + outcomes + 12).max(NARROWEST);
+    let notes = width(&|r| if r.is_hook { r.note.clone() } else { String::new() }).min(MOST_NOTE);
+    let columns = style.width.saturating_sub(names + figures + outcomes + notes + 12).max(NARROWEST);
     let scale = axis(&timeline, columns);
     let _ = writeln!(out, "  {:names$}  {scale}", "");
     for row in &timeline.rows {

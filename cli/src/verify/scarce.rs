@@ -12,7 +12,7 @@ use std::thread;
 pub enum Scarce {
     /// Eight busy threads for each processor compete with the service (and with the clients)
     Cpu,
-    /// It cannot open another file or socket (RLIMIT_NOFILE at what it has open): EMFILE
+    /// It cannot open another file or socket (RLIMIT_NOFILE at the first free number): EMFILE
     Fds,
     /// It cannot make another thread (RLIMIT_AS just above what it has mapped): EAGAIN
     Threads,
@@ -71,7 +71,7 @@ impl Scarce {
 
     fn limit(self, pid: i32) -> io::Result<()> {
         let (what, value) = match self {
-            Scarce::Fds => (libc::RLIMIT_NOFILE, highest_fd(pid)? + 1),
+            Scarce::Fds => (libc::RLIMIT_NOFILE, lowest_free(pid)?),
             Scarce::Threads => (libc::RLIMIT_AS, kilobytes(pid, "VmSize:")? * 1024 + HEADROOM),
             Scarce::Memory => (libc::RLIMIT_DATA, kilobytes(pid, "VmData:")? * 1024 + HEADROOM),
             Scarce::Disk | Scarce::Cpu => (libc::RLIMIT_FSIZE, 0),
@@ -91,10 +91,11 @@ impl Scarce {
     }
 }
 
-/// A new descriptor gets the lowest free number: below this limit only holes are left.
-fn highest_fd(pid: i32) -> io::Result<u64> {
-    let numbers = fs::read_dir(format!("/proc/{pid}/fd"))?.flatten().filter_map(|e| e.file_name().to_str()?.parse().ok());
-    Ok(numbers.max().unwrap_or(2))
+/// A new descriptor gets the lowest free number, and is refused at the limit; those above it that are open stay so.
+fn lowest_free(pid: i32) -> io::Result<u64> {
+    let open: Vec<u64> =
+        fs::read_dir(format!("/proc/{pid}/fd"))?.flatten().filter_map(|e| e.file_name().to_str()?.parse().ok()).collect();
+    Ok((0..).find(|n| !open.contains(n)).unwrap_or(0))
 }
 
 fn kilobytes(pid: i32, field: &str) -> io::Result<u64> {

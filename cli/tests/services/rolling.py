@@ -16,7 +16,7 @@ def stop():
     if sys.argv[2:] == ["lossy"]:
         leave(0)
     server.closing = True
-    time.sleep(0.3)
+    time.sleep(0.8)
     server.close_listener()
     server.wait_for_connections(0.2)
     leave(0)

@@ -32,7 +32,7 @@ def on_term():
     terms += 1
     line = attempt("fds", lambda: [open("/dev/null") for _ in range(20)])
     line += attempt("threads", thread)
-    line += attempt("memory", lambda: bytearray(256 << 20))
+    line += attempt("memory", lambda: bytearray(32 << 20))
     line += attempt("disk", lambda: scratch.write(b"x"))
     if "disk" in line:
         sys.stdout.write(f"refused {line}\n")     # the notes are a file too

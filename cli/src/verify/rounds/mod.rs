@@ -26,8 +26,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 const INSTANCES: usize = 2;
-/// How long the balancer may take to see that an instance is back, or is there at all.
-const SEEN: Duration = Duration::from_millis(400);
+/// Between two restarts, at least.
+const SEEN: Duration = Duration::from_millis(200);
 const TICK: Duration = Duration::from_millis(5);
 
 /// One restart.
@@ -124,28 +124,52 @@ impl Cluster<'_> {
         let balancer = self.behind.start(&self.program, &folder.0, port, &self.ports, path);
         let mut balancer = Kept(balancer.map_err(|e| format!("cannot start {}: {e}", self.behind.name()))?);
         self.wait_green(&self.front, &mut balancer).map_err(|e| self.explain(&e, &folder))?;
-        pause(SEEN)?;
+        self.wait_seen(&folder)?;
         let targets: Result<Vec<Target>, String> = self.args.load.iter().map(Target::resolve).collect();
         let (args, course) = (self.args, Arc::new(Course::default()));
         let plan = Plan { targets: targets?, connections: args.connections, post_share: args.post_share, pause: args.pause };
         let load = Load::start(&plan, &course).map_err(|e| format!("cannot start a client: {e}"))?;
-        let done = self.restarts(&mut instances);
+        let done = self.restarts(&mut instances, &balancer, &folder);
         let _ = course.exited.set(Instant::now());
         let tally = load.finish()?;
         Ok(self.verdict(done?, tally))
     }
 
-    fn restarts(&self, instances: &mut [Kept]) -> Result<Vec<Round>, NoVerdict> {
+    fn restarts(&self, instances: &mut [Kept], balancer: &Kept, folder: &Folder) -> Result<Vec<Round>, NoVerdict> {
         pause(self.args.after)?;
         let mut done = Vec::new();
         for round in 0..self.rounds as usize {
             let which = round % INSTANCES;
+            let tell = |leaving| {
+                let told = self.behind.tell(&balancer.0, &folder.0, self.front.url.port, &self.ports, leaving);
+                told.map_err(|e| format!("cannot tell {}: {e}", self.behind.name()))
+            };
+            tell(Some(which))?;
             done.push(self.stop(which, &mut instances[which])?);
             instances[which] = self.start(self.ports[which])?;
+            tell(None)?;
             let _ = writeln!(io::stderr(), "graceshut verify: round {} of {}", round + 1, self.rounds);
-            pause(SEEN)?;
+            self.wait_seen(folder)?;
         }
         Ok(done)
+    }
+
+    /// The next one is not stopped before the balancer knows that the last one is back: what a rollout's readiness gate is for.
+    fn wait_seen(&self, folder: &Folder) -> Result<(), NoVerdict> {
+        let until = Instant::now() + self.args.ready_timeout;
+        pause(SEEN)?;
+        while !self.behind.sees_all(&folder.0) {
+            if Instant::now() >= until {
+                return Err(format!(
+                    "{} does not take every instance for ready; is {} answered 2xx?",
+                    self.behind.name(),
+                    self.ready_path
+                )
+                .into());
+            }
+            pause(probe::EVERY)?;
+        }
+        Ok(())
     }
 
     /// Starts an instance and waits until it is ready.
