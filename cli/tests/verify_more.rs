@@ -131,6 +131,7 @@ fn rounds_that_cannot_be_made_say_what_is_missing() {
         assert!(done.stderr.contains(saying), "{saying:?} is not in {}", done.stderr);
     };
     gives_up(graceshut(&["verify", "--rounds", "2", "--", "true"]), "--rounds needs a --load URL");
+    gives_up(graceshut(&["verify", "--rounds", "2", "--load", "https://127.0.0.1:1/", "--", "true"]), "plain http");
     let load = format!("http://127.0.0.1:{}/", free_port());
     gives_up(graceshut(&["verify", "--rounds", "2", "--load", &load, "--", "false"]), "ended before");
     gives_up(graceshut(&["verify", "--rounds", "2", "--scarce", "cpu", "--load", &load, "--", "true"]), "cannot be used with");

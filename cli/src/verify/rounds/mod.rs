@@ -99,6 +99,9 @@ struct Cluster<'a> {
 /// Runs all rounds.
 pub fn run(args: &Args, rounds: u32) -> Result<Verdict, NoVerdict> {
     let first = args.load.first().ok_or("--rounds needs a --load URL: the load balancer listens on its port".to_owned())?;
+    if let Some(url) = args.load.iter().chain(&args.ready).find(|u| u.text.starts_with("https:")) {
+        return Err(format!("--rounds speaks plain http to the load balancer; {} is https", url.text).into());
+    }
     let front = Target::resolve(first)?;
     if front.is_taken() {
         return Err(
