@@ -27,7 +27,7 @@ const CONFIG: &str = "GRACESHUT_CONFIG";
         In the schedule each phase has a line. `alone` is the most it can take, when the phases before it took nothing; `worst` \
         is what it is left with when every phase before it took all it may; by `over by` it is over, whatever happened. In the \
         drawing `=` is that worst case, `#` the part of it that is reserved, and `.` the time in which it may be running already \
-        when the phases before it were quick.",
+        when the phases before it were quick (on a UTF-8 terminal `▒`, `█` and `·`).",
     after_long_help = "Exit status:\n  \
           0  shown\n  \
           2  the configuration is wrong; the message names the key, the value, and what to change\n\n\

@@ -134,7 +134,8 @@ impl Check {
     fn run(mut self) -> Result<bool, NoVerdict> {
         let env: Vec<_> = self.place.variable.iter().map(|v| (report::VARIABLE.to_owned(), v.clone())).collect();
         let started = Instant::now();
-        let mut service = Service::start(&self.args.command, &env, self.args.signal)?;
+        let mut service =
+            Service::start(&self.args.command, &env, self.args.signal, self.args.scarce == Some(scarce::Scarce::Disk))?;
         let ready = self.wait_ready(&mut service, started)?;
         let facts = self.put_to_the_test(&mut service, started, ready)?;
         let verdict = self.verdict(&facts, service.pid());

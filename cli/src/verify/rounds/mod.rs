@@ -190,7 +190,7 @@ impl Cluster<'_> {
         let mut command = Command::new(program);
         command.args(rest).env("PORT", &text).stdin(Stdio::null()).stdout(quiet);
         // SAFETY: between fork and exec `own_session` makes system calls only; it allocates nothing and takes no lock.
-        unsafe { command.pre_exec(move || child::own_session(signal, parent)) };
+        unsafe { command.pre_exec(move || child::own_session(signal, parent, false)) };
         let mut instance = Kept(command.spawn().map_err(|e| child::cannot_start(program, &e))?);
         let url = Url::parse(&format!("http://127.0.0.1:{port}{}", self.ready_path))?;
         self.wait_green(&Target::resolve(&url)?, &mut instance)?;
