@@ -6,6 +6,7 @@
 #   make bench   graceshut beside its peers, as ratios
 #   make conformance [SCENARIOS=DIR] [ONLY=name,...] [LANGUAGES=go,java] [UPDATE=1]   every scenario in every language
 #   make test-wasm   WebAssembly hooks; make fuzz: registration of WebAssembly with arbitrary bytes, FUZZ_SECONDS=600
+#   make test-rounds, make test-browser   rolling restarts behind haproxy and nginx; the HTML report in Chromium
 #   make install PREFIX=/usr/local   header, libraries, pkg-config and CMake files
 #
 # A toolchain that is missing is named and skipped; with CI=true that is a failure.
@@ -38,7 +39,8 @@ VERSION := $(shell sed -n 's/^version *= *"\(.*\)"/\1/p' Cargo.toml | head -n 1)
 .PHONY: demo test bench install clean header fmt lint conformance fuzz \
 	cli rust-service c-library wheel npm node-packages adapters-node venv venv-adapters adapters-python go-archive go-module \
 	java-native java-jar java-demo \
-	test-rust test-run test-run-long test-containers test-wasm test-c test-python test-python-all test-node test-go test-java toolchains
+	test-rust test-run test-run-long test-containers test-rounds test-browser test-wasm test-c test-python test-python-all test-node \
+	test-go test-java toolchains
 
 # --- artifacts -------------------------------------------------------------
 
@@ -168,8 +170,21 @@ lint:
 	cargo fmt --all --check
 	cargo clippy -q --workspace --exclude graceshut-wasm --all-targets --locked -- -D warnings
 
-test-rust:
+# `graceshut doctor --pid` looks at a live uvicorn, which is in that folder.
+test-rust: $(if $(HAVE_PYTHON),$(AVENV)/ready)
 	cargo test --workspace --locked --exclude graceshut-c --exclude graceshut-wasm
+
+# Twenty rolling restarts behind haproxy, and behind nginx: about a minute and a half. Needs both.
+test-rounds:
+	cargo test --locked -p graceshut-cli --test verify_more -- --ignored --test-threads 1
+
+# The page of `graceshut report --html` in a real browser. Needs Chromium (CHROMIUM=/usr/bin/chromium) and Node; with UPDATE=1 the
+# pictures in docs/ are taken anew.
+BROWSER := cli/tests/browser
+test-browser:
+	cargo build -q --locked -p graceshut-cli
+	cd $(BROWSER) && npm ci --silent --no-audit --no-fund
+	cd $(BROWSER) && GRACESHUT="$(CURDIR)/$(T)/debug/graceshut" UPDATE="$(UPDATE)" npm test
 
 # WebAssembly hooks: the engine, the command, and the C library inside live hosts of five languages. Not yet part of `make test`:
 # the engine takes a quarter of an hour to build on two cores (debug and release). Needs etcd, wat2wasm, clang and wasm-ld.

@@ -263,6 +263,7 @@ export interface Report {
       budget_us: number | null;
       used_us: number;
     }[];
+    reserve_us: number;
   }[];
   in_flight: { at_drain_start: number | null; at_drain_end: number | null };
   outcome: 'clean' | 'degraded' | 'forced';

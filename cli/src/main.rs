@@ -3,6 +3,7 @@
 //! Each subcommand is a module with an `Args` type (what clap parses and what `--help` teaches) and a `run` that
 //! gives the exit status; adding one is adding a line to [`Command`] and one to `main`.
 
+mod doctor;
 mod dropin;
 mod duration;
 #[cfg(test)]
@@ -10,10 +11,13 @@ mod duration;
 mod generated;
 #[cfg(feature = "wasm")]
 mod hook;
+mod plan;
 mod prestop;
+mod report;
 mod run;
 mod signals;
 mod stop;
+mod terminal;
 mod verify;
 
 use clap::{Parser, Subcommand};
@@ -42,10 +46,13 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    Verify(verify::Args),
     Run(run::Args),
     Stop(stop::Args),
     Prestop(prestop::Args),
+    Plan(plan::Args),
+    Doctor(doctor::Args),
+    Report(report::Args),
+    Verify(Box<verify::Args>),
     #[cfg(feature = "wasm")]
     Hook(hook::Args),
 }
@@ -56,10 +63,13 @@ fn main() -> ExitCode {
         return code;
     }
     match Cli::parse().command {
-        Command::Verify(args) => verify::run(args),
         Command::Run(args) => run::run(args),
         Command::Stop(args) => stop::run(args),
         Command::Prestop(args) => prestop::run(args),
+        Command::Plan(args) => plan::run(&args),
+        Command::Doctor(args) => doctor::run(&args),
+        Command::Report(args) => report::run(&args),
+        Command::Verify(args) => verify::run(*args),
         #[cfg(feature = "wasm")]
         Command::Hook(args) => hook::run(args),
     }

@@ -579,7 +579,7 @@ fn usage_errors_name_what_is_wrong() {
         (&["--after", "2"][..], "write a number and a unit"),
         (&["--grace", "0s"], "longer than zero"),
         (&["--signal", "TERMINATE"], "TERMINATE"),
-        (&["--load", "https://127.0.0.1/"], "https is not spoken"),
+        (&["--load", "ftp://127.0.0.1/"], "write it like http"),
         (&["--post-share", "101%"], "101%"),
         (&["--connections", "0"], "--connections"),
         (&["--json", "/no/such/folder/x.json"], "--json"),

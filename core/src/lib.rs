@@ -53,7 +53,7 @@ pub use hook::{BoxFuture, Completion, Context, HookBuilder, HookError, HookHandl
 pub use hooks::wasm::{WasmBody, WasmProvider, provide_wasm};
 pub use host::{Host, Native};
 pub use inflight::{Guard, InFlight};
-pub use plan::{Amount, OnFailure, Order, PhasePatch, Preview, format_duration, parse_duration};
+pub use plan::{Amount, OnFailure, Order, PhasePatch, Preview, PreviewRow, format_duration, parse_duration};
 pub use report::Report;
 pub use runtime::{EventView, Finished, Installer, Runtime, State, current, exit_now, install};
 pub use signal::Chain;

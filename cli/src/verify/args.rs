@@ -1,5 +1,7 @@
 //! What `graceshut verify` takes on its command line.
 
+use super::rounds::Behind;
+use super::scarce::Scarce;
 use super::target::Url;
 use crate::{duration, signals};
 use std::ffi::OsString;
@@ -38,6 +40,8 @@ use std::time::Duration;
         Examples:\n  \
           graceshut verify --ready http://127.0.0.1:8080/ready --load http://127.0.0.1:8080/items -- ./server --port 8080\n  \
           graceshut verify --load http://127.0.0.1:8000/ --post-share 0% --json verify.json -- python3 app.py\n  \
+          graceshut verify --rounds 20 --ready http://127.0.0.1:8080/ready --load http://127.0.0.1:8080/ -- ./server --port {port}\n  \
+          graceshut verify --scarce cpu --second-signal=2s --junit verify.xml --load http://127.0.0.1:8080/ -- ./server\n  \
           graceshut verify --signal INT --grace 3s -- node worker.js      (prints `ready`; no load)"
 )]
 pub struct Args {
@@ -74,6 +78,29 @@ pub struct Args {
     #[arg(long, value_name = "TIME", default_value = "2s", value_parser = duration::parse)]
     pub after: Duration,
 
+    /// Load until so many requests were sent, though no shorter than --after
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub requests: u64,
+
+    /// Send the signal a second time, TIME (1s) after the first, if the service is still there
+    #[arg(long, value_name = "TIME", num_args = 0..=1, require_equals = true, default_missing_value = "1s", value_parser = duration::parse_positive)]
+    pub second_signal: Option<Duration>,
+
+    /// Hold a resource short while the service leaves
+    #[arg(long, value_name = "WHAT", value_enum)]
+    pub scarce: Option<Scarce>,
+
+    /// Restart two instances of CMD in turn, N times in all, behind a load balancer, under load
+    ///
+    /// The load balancer listens on the port of the --load URL. Each instance gets a port of its own in the variable PORT and
+    /// in place of {port} in CMD; its readiness is asked at the path of --ready.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..), conflicts_with_all = ["scarce", "second_signal", "report"])]
+    pub rounds: Option<u32>,
+
+    /// The load balancer of --rounds
+    #[arg(long, value_name = "WHICH", value_enum, default_value = "auto")]
+    pub behind: Behind,
+
     /// How long the service may take from the signal to its exit; then its process group is killed
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = duration::parse_positive)]
     pub grace: Duration,
@@ -91,6 +118,14 @@ pub struct Args {
     /// Write the verdict to FILE, as one JSON object; FILE stays empty if there is no verdict
     #[arg(long, value_name = "FILE")]
     pub json: Option<PathBuf>,
+
+    /// Write the verdict to FILE as JUnit XML
+    #[arg(long, value_name = "FILE")]
+    pub junit: Option<PathBuf>,
+
+    /// Compare with an earlier run: its --json file
+    #[arg(long, value_name = "FILE")]
+    pub baseline: Option<PathBuf>,
 
     /// The service to start, with its arguments
     #[arg(last = true, required = true, value_name = "CMD")]

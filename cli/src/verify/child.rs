@@ -116,8 +116,9 @@ pub struct Service {
 }
 
 impl Service {
-    /// Starts it. The signal it will get is set to its default action, in case it was inherited as ignored.
-    pub fn start(command: &[OsString], env: &[(String, OsString)], signal: i32) -> Result<Service, String> {
+    /// Starts it. The signal it will get is set to its default action, in case it was inherited as ignored; with `full_disk` a
+    /// write that is refused is an error and no signal.
+    pub fn start(command: &[OsString], env: &[(String, OsString)], signal: i32, full_disk: bool) -> Result<Service, String> {
         let not_its = proc::own_children();
         let (program, args) = command.split_first().ok_or("no command given")?;
         let mut builder = Command::new(program);
@@ -125,7 +126,7 @@ impl Service {
         builder.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let parent = std::process::id() as i32;
         // SAFETY: between fork and exec `own_session` makes system calls only; it allocates nothing and takes no lock.
-        unsafe { builder.pre_exec(move || own_session(signal, parent)) };
+        unsafe { builder.pre_exec(move || own_session(signal, parent, full_disk)) };
         let mut child = builder.spawn().map_err(|e| cannot_start(program, &e))?;
         let pid = child.id() as i32;
         let (send, events) = mpsc::channel();
@@ -269,7 +270,7 @@ impl Drop for Service {
 }
 
 /// In the new process, before it becomes the service.
-fn own_session(signal: i32, parent: i32) -> io::Result<()> {
+pub fn own_session(signal: i32, parent: i32, full_disk: bool) -> io::Result<()> {
     // SAFETY: takes nothing and touches no memory.
     if unsafe { libc::setsid() } < 0 {
         return Err(io::Error::last_os_error());
@@ -281,13 +282,18 @@ fn own_session(signal: i32, parent: i32) -> io::Result<()> {
     if unsafe { libc::getppid() } != parent {
         return Err(io::Error::from(io::ErrorKind::Interrupted));
     }
+    if full_disk {
+        // What cannot be written is an error then, and not the end.
+        // SAFETY: SIG_IGN is a valid disposition.
+        unsafe { libc::signal(libc::SIGXFSZ, libc::SIG_IGN) };
+    }
     // For KILL and STOP this fails, and nothing is lost by it.
     // SAFETY: SIG_DFL is a valid disposition; nothing of ours runs on a signal.
     unsafe { libc::signal(signal, libc::SIG_DFL) };
     Ok(())
 }
 
-fn cannot_start(program: &OsString, error: &io::Error) -> String {
+pub fn cannot_start(program: &OsString, error: &io::Error) -> String {
     let program = program.to_string_lossy();
     match error.kind() {
         io::ErrorKind::NotFound if program.contains('/') => {

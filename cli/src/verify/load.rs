@@ -5,7 +5,7 @@ use super::http;
 use super::tally::{Loss, Tally};
 use super::target::{SLICE, Target};
 use super::wire::Wire;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -24,6 +24,8 @@ pub struct Course {
     pub exited: OnceLock<Instant>,
     /// The check is given up.
     pub aborted: AtomicBool,
+    /// Requests sent so far, by all clients.
+    pub sent: AtomicU64,
 }
 
 impl Course {
@@ -205,6 +207,7 @@ impl Client {
         let request = http::request(&self.target.url, post, &id, false);
         let outcome = exchange::exchange(&mut link.stream, &request, &|| self.course.give_up());
         let at = Instant::now();
+        self.course.sent.fetch_add(1, Ordering::Relaxed);
         let after_signal = self.course.after_signal();
         match outcome {
             Outcome::Answered { status, keep, took } => {

@@ -1,9 +1,11 @@
 //! `graceshut verify`: start a service, load it, stop it, tell what was lost.
 
 mod args;
+mod baseline;
 mod child;
 mod exchange;
 mod http;
+mod junit;
 mod load;
 mod outcome;
 mod plain;
@@ -11,13 +13,16 @@ mod probe;
 mod proc;
 mod render;
 mod report;
+mod rounds;
+mod scarce;
 mod tally;
 mod target;
 mod wire;
 
 pub use args::Args;
+pub use plain::plain;
 
-use crate::{duration, signals};
+use crate::{duration, signals, terminal};
 use child::{Service, Waited};
 use load::{Course, Load};
 use outcome::{Facts, Latency, LeftBehind, LeftChild, Verdict, micros};
@@ -35,7 +40,11 @@ use target::Target;
 /// Processes and listeners about to go by themselves are given this long after the exit of the main process.
 const SETTLE: Duration = Duration::from_millis(200);
 
+/// `--requests` is not waited for any longer than this.
+const MOST_LOAD: Duration = Duration::from_secs(600);
+
 /// Why there is no verdict.
+#[derive(Debug)]
 enum NoVerdict {
     /// The check could not be made: exit status 2.
     Cannot(String),
@@ -51,7 +60,11 @@ impl From<String> for NoVerdict {
 
 /// Runs the check and gives the exit status: 0 passed, 1 failed, 2 no verdict, 128+n interrupted.
 pub fn run(args: Args) -> ExitCode {
-    match Check::prepare(args).and_then(Check::run) {
+    let done = match args.rounds {
+        Some(rounds) => in_rounds(&args, rounds),
+        None => Check::prepare(args).and_then(Check::run),
+    };
+    match done {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::from(1),
         Err(NoVerdict::Cannot(message)) => {
@@ -66,8 +79,33 @@ pub fn run(args: Args) -> ExitCode {
     }
 }
 
+/// The check of many restarts.
+fn in_rounds(args: &Args, rounds: u32) -> Result<bool, NoVerdict> {
+    let before = args.baseline.as_deref().map(baseline::read).transpose()?;
+    let verdict = rounds::run(args, rounds)?;
+    let _ = io::stdout().write_all(verdict.text().as_bytes());
+    let properties = [("command", verdict.command.join(" ")), ("behind", verdict.behind.to_owned())];
+    let value = serde_json::to_value(&verdict).map_err(|e| e.to_string())?;
+    write_junit(args, &properties, &verdict.cases())?;
+    if let Some(path) = &args.json {
+        std::fs::write(path, format!("{value:#}\n")).map_err(|e| format!("cannot write the --json file: {e}"))?;
+    }
+    if let Some(before) = before {
+        let _ = io::stdout().write_all(baseline::text(&before, &value).as_bytes());
+    }
+    Ok(verdict.passed)
+}
+
+fn write_junit(args: &Args, properties: &[(&str, String)], cases: &[junit::Case]) -> Result<(), String> {
+    let Some(path) = &args.junit else { return Ok(()) };
+    let program = args.command.first().map_or(String::new(), |c| c.to_string_lossy().into_owned());
+    let text = junit::document(&format!("graceshut verify {program}"), properties, cases);
+    std::fs::write(path, text).map_err(|e| format!("cannot write the --junit file {}: {e}", path.display()))
+}
+
 struct Check {
     args: Args,
+    before: Option<serde_json::Value>,
     ready: Option<Target>,
     load: Vec<Target>,
     place: Place,
@@ -86,23 +124,31 @@ impl Check {
             Some(path) => Some(File::create(path).map_err(|e| format!("cannot write {}: {e}", path.display()))?),
             None => None,
         };
+        let before = args.baseline.as_deref().map(baseline::read).transpose()?;
         let place = Place::choose(args.report.as_deref())?;
         child::prepare().map_err(|e| format!("cannot prepare to watch processes: {e}"))?;
-        Ok(Check { args, ready, load, place, json })
+        Ok(Check { args, before, ready, load, place, json })
     }
 
     /// Runs the check, prints and writes the verdict; true if the service passed.
     fn run(mut self) -> Result<bool, NoVerdict> {
         let env: Vec<_> = self.place.variable.iter().map(|v| (report::VARIABLE.to_owned(), v.clone())).collect();
         let started = Instant::now();
-        let mut service = Service::start(&self.args.command, &env, self.args.signal)?;
+        let mut service =
+            Service::start(&self.args.command, &env, self.args.signal, self.args.scarce == Some(scarce::Scarce::Disk))?;
         let ready = self.wait_ready(&mut service, started)?;
         let facts = self.put_to_the_test(&mut service, started, ready)?;
         let verdict = self.verdict(&facts, service.pid());
         // The last of its output comes before the verdict, and what it left behind is gone by then: `put_to_the_test`
         // has ended it.
         drop(service);
-        let _ = io::stdout().write_all(render::block(&verdict, render::wants_colour()).as_bytes());
+        let _ = io::stdout().write_all(render::block(&verdict, terminal::wants_colour()).as_bytes());
+        let properties = [("command", verdict.command.join(" ")), ("signal", verdict.signal.clone())];
+        write_junit(&self.args, &properties, &verdict.cases())?;
+        if let Some(before) = &self.before {
+            let now = serde_json::to_value(&verdict).map_err(|e| e.to_string())?;
+            let _ = io::stdout().write_all(baseline::text(before, &now).as_bytes());
+        }
         if let Some(file) = &mut self.json {
             write_json(file, &verdict).map_err(|e| format!("cannot write the --json file: {e}"))?;
         }
@@ -139,7 +185,7 @@ impl Check {
         if !words.is_empty() {
             message.push_str("; its last lines:");
             for line in words {
-                message.push_str(&format!("\n    {}", plain::plain(&line, 500)));
+                message.push_str(&format!("\n    {}", plain(&line, 500)));
             }
         }
         service.end();
@@ -163,7 +209,7 @@ impl Check {
     }
 
     fn name(&self) -> String {
-        plain::plain(&self.args.command.first().map_or(String::new(), |c| c.to_string_lossy().into_owned()), 200)
+        plain(&self.args.command.first().map_or(String::new(), |c| c.to_string_lossy().into_owned()), 200)
     }
 
     /// Load, signal, exit, and what is left then.
@@ -209,16 +255,27 @@ impl Check {
     fn watch_it_stop(&self, service: &mut Service, course: &Arc<Course>) -> Result<(Seen, bool), NoVerdict> {
         let mut seen = Seen::default();
         let mut killed = false;
-        match service.wait_until(Instant::now() + self.args.after) {
+        match self.wait_loaded(service, course) {
             Waited::Interrupted(signal) => return Err(NoVerdict::Interrupted(signal)),
             Waited::Exited => {}
             Waited::TimeOver => {
+                let shortage = self.args.scarce.map(|s| s.begin(service.pid())).transpose()?;
                 let now = Instant::now();
                 let signalled = *course.signalled.get_or_init(|| now);
                 let sent = service.signal(self.args.signal);
                 let probe = probe::watch(self.ready.clone(), self.load.clone(), Arc::clone(course))
                     .map_err(|e| format!("cannot start the probe: {e}"))?;
-                let waited = service.wait_until(signalled + self.args.grace);
+                let mut waited = Waited::TimeOver;
+                if let Some(second) = self.args.second_signal.filter(|t| *t < self.args.grace) {
+                    waited = service.wait_until(signalled + second);
+                    if waited == Waited::TimeOver {
+                        service.signal(self.args.signal);
+                    }
+                }
+                if waited == Waited::TimeOver {
+                    waited = service.wait_until(signalled + self.args.grace);
+                }
+                drop(shortage);
                 if waited == Waited::TimeOver {
                     killed = true;
                     service.kill_group();
@@ -238,6 +295,21 @@ impl Check {
         Ok((seen, killed))
     }
 
+    /// Until the load has lasted `--after` and come to `--requests`.
+    fn wait_loaded(&self, service: &mut Service, course: &Course) -> Waited {
+        let least = Instant::now() + self.args.after;
+        let most = Instant::now() + self.args.after.max(MOST_LOAD);
+        let mut until = least;
+        loop {
+            let waited = service.wait_until(until);
+            let enough = self.load.is_empty() || course.sent.load(Ordering::Relaxed) >= self.args.requests;
+            if waited != Waited::TimeOver || enough || Instant::now() >= most {
+                return waited;
+            }
+            until = Instant::now() + probe::EVERY;
+        }
+    }
+
     /// Ports that still take connections although the service is gone.
     fn ports_left(&self) -> Vec<u16> {
         let mut ports: Vec<u16> =
@@ -248,7 +320,8 @@ impl Check {
     }
 
     fn verdict(&self, facts: &Facts, pid: i32) -> Verdict {
-        let failures = facts.failures();
+        let judged = facts.judged();
+        let failures = judged.concat();
         let args = &self.args;
         let latency = &facts.tally.latency;
         Verdict {
@@ -269,6 +342,7 @@ impl Check {
             report: self.place.read(pid),
             passed: failures.is_empty(),
             failures,
+            judged,
         }
     }
 }
@@ -285,7 +359,7 @@ fn join(probe: thread::JoinHandle<Seen>) -> Result<Seen, String> {
 fn port_taken(target: &Target) -> String {
     let port = target.url.port;
     let holder = match proc::listener_on(port) {
-        Some((pid, command)) => format!("by process {pid} ({})", plain::plain(&command, 120)),
+        Some((pid, command)) => format!("by process {pid} ({})", plain(&command, 120)),
         None => "by a process that cannot be seen from here".to_owned(),
     };
     format!("port {port} of {} is taken already, {holder}: stop it, or use another port", target.url.text)

@@ -39,6 +39,26 @@ pub struct Verdict {
     pub passed: bool,
     /// Why not: one sentence each.
     pub failures: Vec<String>,
+    /// The same, by what is judged: requests, the way out, what is left.
+    #[serde(skip)]
+    pub judged: [Vec<String>; 3],
+}
+
+impl Verdict {
+    /// The verdict as test cases: requests, the way out, what is left.
+    pub fn cases(&self) -> Vec<super::junit::Case> {
+        let exit = self.timing_us.exit.unwrap_or(self.grace_us);
+        let names = ["no request lost, none answered 5xx", "leaves in time, with a good status", "nothing left behind"];
+        names
+            .iter()
+            .enumerate()
+            .map(|(i, name)| super::junit::Case {
+                name: (*name).to_owned(),
+                took: if i == 1 { exit } else { 0 },
+                failures: self.judged[i].clone(),
+            })
+            .collect()
+    }
 }
 
 /// Counters of requests: `sent = answered + lost` and `answered = answered_2xx + refused_503 + answered_other`.
@@ -251,10 +271,13 @@ impl Facts {
         }
     }
 
-    /// Why the service failed, one sentence each; none if it passed.
-    pub fn failures(&self) -> Vec<String> {
-        let mut failures = self.failures_of_load();
-        failures.extend(self.failure_of_exit());
+    /// Why the service failed, one sentence each; none if it passed: by requests, way out, and what is left.
+    pub fn judged(&self) -> [Vec<String>; 3] {
+        [self.failures_of_load(), self.failure_of_exit().into_iter().collect(), self.failures_of_rest()]
+    }
+
+    fn failures_of_rest(&self) -> Vec<String> {
+        let mut failures = Vec::new();
         if !self.children.is_empty() {
             let who: Vec<String> =
                 self.children.iter().take(3).map(|(pid, cmd)| format!("{pid} {}", super::plain::plain(cmd, 60))).collect();
@@ -323,7 +346,7 @@ impl Facts {
 }
 
 /// Status 0, death by the signal that was sent, or the shell's way of saying that.
-fn is_good(status: Status, sent: i32) -> bool {
+pub fn is_good(status: Status, sent: i32) -> bool {
     match (status.code, status.signal) {
         (Some(code), _) => code == 0 || code == 128 + sent,
         (None, signal) => signal == Some(sent),

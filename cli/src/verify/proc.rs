@@ -64,6 +64,18 @@ fn own_pid() -> i32 {
     std::process::id() as i32
 }
 
+/// Everything that descends from `main`, which lives.
+pub fn descendants(main: i32) -> Vec<i32> {
+    let stats = all();
+    let mut found = vec![main];
+    let mut at = 0;
+    while let Some(parent) = found.get(at).copied() {
+        found.extend(stats.iter().filter(|s| s.parent == parent && s.is_alive()).map(|s| s.id.pid));
+        at += 1;
+    }
+    found.split_off(1)
+}
+
 /// Living processes of a service whose main process was `main` and is gone: its session, its group, and everything
 /// that descends from us, to whom its orphans were handed (we are their subreaper), except by `not_its`.
 pub fn survivors(main: i32, not_its: &HashSet<Id>) -> Vec<Id> {

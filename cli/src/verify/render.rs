@@ -5,15 +5,7 @@ use super::plain::plain;
 use super::report;
 use crate::duration::human;
 use std::fmt::Write;
-use std::io::IsTerminal;
 use std::time::Duration;
-
-/// Is standard output somewhere colours make sense? NO_COLOR (any non-empty value) says no.
-pub fn wants_colour() -> bool {
-    let no_color = std::env::var_os("NO_COLOR").is_some_and(|v| !v.is_empty());
-    let dumb = std::env::var_os("TERM").is_some_and(|v| v == "dumb");
-    !no_color && !dumb && std::io::stdout().is_terminal()
-}
 
 /// The whole block, with a newline at its end.
 pub fn block(verdict: &Verdict, colour: bool) -> String {

@@ -30,6 +30,13 @@ impl Engine {
         if b.is_some() { slot } else { Slot { cap: spec.cap.resolve(None), ..slot } }
     }
 
+    /// What phase `i` is promised in the shutdown that runs or ran; zero before it, and where nothing waits outside.
+    #[must_use]
+    pub fn promised(&self, i: usize) -> Duration {
+        let run = self.run.as_ref().filter(|r| r.b.is_some());
+        run.and_then(|r| r.budget.slots.get(i)).map_or(Duration::ZERO, |s| s.reserve)
+    }
+
     /// The hooks of phase `i` changed. (Once the plan is cut nobody can be registered where there is no reserve.)
     pub(super) fn refresh_reserve(&mut self, i: usize) {
         let slot = self.share_of(i);

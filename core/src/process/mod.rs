@@ -6,6 +6,7 @@ mod bounded;
 pub mod fds;
 pub mod fork;
 pub mod objects;
+pub mod outside;
 pub mod pin;
 pub mod raw;
 pub mod rendezvous;

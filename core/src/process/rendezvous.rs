@@ -65,6 +65,25 @@ pub struct Header {
     table: AtomicPtr<c_void>,
 }
 
+/// Where [`Header`]'s fields lie, for a look from another process.
+pub(super) struct HeaderLayout {
+    pub(super) abi_major: usize,
+    pub(super) size: usize,
+    pub(super) owner_pid: usize,
+    pub(super) state: usize,
+    pub(super) version: usize,
+    pub(super) handler: usize,
+}
+
+pub(super) const HEADER: HeaderLayout = HeaderLayout {
+    abi_major: offset_of!(Header, abi_major),
+    size: offset_of!(Header, size),
+    owner_pid: offset_of!(Header, owner_pid),
+    state: offset_of!(Header, state),
+    version: offset_of!(Header, version),
+    handler: offset_of!(Header, handler),
+};
+
 const fn version() -> [u8; 32] {
     let from = env!("CARGO_PKG_VERSION").as_bytes();
     let mut to = [0; 32];

@@ -109,6 +109,7 @@ fn apply(report: &mut Report, hooks: &mut [Option<(usize, HookInfo)>], engine: &
             used_us: 0,
             slack_us: None,
             hooks: Vec::new(),
+            reserve_us: micros(engine.promised(*i)),
         }),
         What::PhaseEnd(i) => {
             let name = phase_name(*i);
@@ -125,6 +126,7 @@ fn apply(report: &mut Report, hooks: &mut [Option<(usize, HookInfo)>], engine: &
             used_us: 0,
             slack_us: Some(0),
             hooks: Vec::new(),
+            reserve_us: micros(engine.promised(*i)),
         }),
         What::InFlight { point: InFlightPoint::DrainStart, count } => report.in_flight.at_drain_start = Some(*count),
         What::InFlight { point: InFlightPoint::DrainEnd, count } => report.in_flight.at_drain_end = Some(*count),

@@ -12,10 +12,10 @@ pub use line::human_line;
 pub use notify::Notify;
 pub(crate) use write::deliver;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// One shutdown.
-#[derive(Clone, PartialEq, Debug, Serialize)]
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct Report {
     /// Schema version.
     pub graceshut: u32,
@@ -64,7 +64,7 @@ pub struct Report {
 }
 
 /// The program that ran.
-#[derive(Clone, PartialEq, Debug, Serialize)]
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct HostInfo {
     /// `rust`, `c`, `python`, `node`, ...
     pub language: String,
@@ -75,7 +75,7 @@ pub struct HostInfo {
 }
 
 /// Why the shutdown began.
-#[derive(Clone, PartialEq, Debug, Serialize)]
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct ReasonInfo {
     /// `signal`, `stop`, `host_end` or `uncaught`.
     pub kind: String,
@@ -90,7 +90,7 @@ pub struct ReasonInfo {
 }
 
 /// One trigger.
-#[derive(Clone, PartialEq, Debug, Serialize)]
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct TriggerInfo {
     /// Its kind.
     pub kind: String,
@@ -103,7 +103,7 @@ pub struct TriggerInfo {
 }
 
 /// One phase.
-#[derive(Clone, PartialEq, Debug, Serialize)]
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct PhaseInfo {
     /// Its name.
     pub name: String,
@@ -119,10 +119,12 @@ pub struct PhaseInfo {
     pub slack_us: Option<u64>,
     /// Its hooks in registration order.
     pub hooks: Vec<HookInfo>,
+    /// What it was promised whatever happened before it; 0 without a deadline.
+    pub reserve_us: u64,
 }
 
 /// One hook.
-#[derive(Clone, PartialEq, Debug, Serialize)]
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct HookInfo {
     /// Its name.
     pub name: String,
@@ -149,7 +151,7 @@ pub struct HookInfo {
 }
 
 /// Work in flight, all groups together.
-#[derive(Clone, PartialEq, Debug, Default, Serialize)]
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
 pub struct InFlightInfo {
     /// When `drain` began.
     pub at_drain_start: Option<u64>,
@@ -158,7 +160,7 @@ pub struct InFlightInfo {
 }
 
 /// One managed signal's handler.
-#[derive(Clone, PartialEq, Debug, Serialize)]
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct HandlerInfo {
     /// The signal's name.
     pub signal: String,

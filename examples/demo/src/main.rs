@@ -4,8 +4,8 @@
 //!     graceshut-demo --graceshut BIN --out FILE --service LANG=COMMAND... [--missing LANG=WHY...]
 
 mod args;
+mod compare;
 mod run;
-mod table;
 
 use std::process::ExitCode;
 
@@ -28,8 +28,7 @@ fn main() -> ExitCode {
             }
         }
     }
-    print!("\n{}", table::side_by_side(&results));
-    let mut failures = table::differences(&results);
+    let mut failures = compare::differences(&results);
     failures.extend(results.iter().filter(|r| !r.passed()).map(|r| format!("{}: {}", r.language, r.failures())));
     for (language, why) in &args.missing {
         println!("skipped {language}: {why}");
@@ -40,7 +39,11 @@ fn main() -> ExitCode {
     if let Err(e) = run::write(&args.out, &results, &failures) {
         failures.push(format!("{}: {e}", args.out));
     }
-    println!("\nthe same as JSON: {}", args.out);
+    match run::side_by_side(&args) {
+        Ok(table) => print!("\n{table}"),
+        Err(message) => failures.push(message),
+    }
+    println!("\nthe same as JSON: {0}; as a page: graceshut report --html {0}", args.out);
     if failures.is_empty() && !results.is_empty() {
         println!("demo: {} services left in the same order, nothing lost", results.len());
         return ExitCode::SUCCESS;

@@ -73,3 +73,15 @@ pub fn write(path: &str, results: &[LanguageResult], failures: &[String]) -> std
     let all = json!({ "services": services, "failures": failures, "passed": failures.is_empty() });
     std::fs::write(path, format!("{all:#}\n"))
 }
+
+/// The timelines side by side, as `graceshut report` draws what [`write`] wrote.
+pub fn side_by_side(args: &Args) -> Result<String, String> {
+    let done = Command::new(&args.graceshut)
+        .args(["report", &args.out])
+        .output()
+        .map_err(|e| format!("cannot run {}: {e}", args.graceshut))?;
+    if done.status.success() {
+        return Ok(String::from_utf8_lossy(&done.stdout).into_owned());
+    }
+    Err(format!("graceshut report {}: {}", args.out, String::from_utf8_lossy(&done.stderr)))
+}

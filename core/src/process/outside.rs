@@ -1,0 +1,53 @@
+//! A copy of graceshut as another process sees it in this one's memory: `graceshut doctor` finds [`Header`] there.
+
+use super::rendezvous::{ABI_MAJOR, ACTIVE, HEADER, Header};
+
+/// What a look from outside finds.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Copy {
+    /// It leads: `install` was called and `uninstall` was not.
+    pub active: bool,
+    /// The process that did so; a forked child has its parent's copy.
+    pub owner_pid: u32,
+    /// Its version.
+    pub version: String,
+    /// Where its signal handler is; 0 before it first armed.
+    pub handler: u64,
+}
+
+/// The first eight bytes of every copy's header; it lies at a multiple of eight, in writable memory of a mapped file.
+pub const MAGIC: [u8; 8] = *b"gr4cshut";
+/// How many bytes [`parse`] wants.
+pub const LEN: usize = size_of::<Header>();
+
+/// Reads a header from another process's memory; `None` where these bytes are none, or one of another ABI.
+#[must_use]
+pub fn parse(bytes: &[u8]) -> Option<Copy> {
+    let word = |at: usize| bytes.get(at..at + 4)?.try_into().ok().map(u32::from_le_bytes);
+    if bytes.get(..8)? != MAGIC || word(HEADER.abi_major)? != ABI_MAJOR || (word(HEADER.size)? as usize) < LEN {
+        return None;
+    }
+    let text = bytes.get(HEADER.version..HEADER.version + 32)?.split(|b| *b == 0).next()?;
+    let version = std::str::from_utf8(text).ok()?.to_owned();
+    let handler = bytes.get(HEADER.handler..HEADER.handler + 8)?.try_into().ok().map(u64::from_le_bytes)?;
+    Some(Copy { active: word(HEADER.state)? == ACTIVE, owner_pid: word(HEADER.owner_pid)?, version, handler })
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::undocumented_unsafe_blocks)]
+    use super::*;
+
+    #[test]
+    fn our_own_header_is_one_and_nothing_else_is() {
+        let own = super::super::rendezvous::own();
+        let bytes = unsafe { std::slice::from_raw_parts(std::ptr::from_ref(own).cast::<u8>(), LEN) };
+        let copy = parse(bytes).unwrap();
+        assert_eq!(copy.version, env!("CARGO_PKG_VERSION"));
+        assert_eq!(parse(&bytes[..40]), None, "cut short");
+        assert_eq!(parse(&[0; 128]), None);
+        let mut other = bytes.to_vec();
+        other[HEADER.abi_major] = 9;
+        assert_eq!(parse(&other), None);
+    }
+}
