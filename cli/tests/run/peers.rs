@@ -153,7 +153,7 @@ fn not_delivered(s: &Subject) -> String {
         for line in &said {
             arrived |= *line == format!("got {signo}");
         }
-        child.into_iter().for_each(|c| kill_quietly(c));
+        child.into_iter().for_each(kill_quietly);
         if !arrived {
             missing.push(signo);
         }
@@ -265,7 +265,7 @@ fn folders(s: &Subject) -> String {
     let pid = kid.pid();
     let own = || std::fs::read_link(format!("/proc/{pid}/cwd")).unwrap();
     let until = Instant::now() + ms(500);
-    while own() != PathBuf::from("/") && Instant::now() < until {
+    while own() != *"/" && Instant::now() < until {
         std::thread::sleep(ms(5));
     }
     let word = |p: PathBuf| if p == folder.as_ref() { "where it was" } else { "/" };
@@ -296,7 +296,7 @@ fn ignores_term(s: &Subject) -> String {
         std::thread::sleep(ms(5));
     }
     let alive = kid.is_alive();
-    alive_with_mark(&mark).into_iter().for_each(|p| kill_quietly(p));
+    alive_with_mark(&mark).into_iter().for_each(kill_quietly);
     let code = kid.end().as_shell();
     if alive { "still there".to_owned() } else { format!("gone, status {code}") }
 }
@@ -339,7 +339,7 @@ fn early_term(s: &Subject) -> String {
         }
         if kid.is_alive() {
             lost += 1;
-            alive_with_mark(&mark).into_iter().for_each(|p| kill_quietly(p));
+            alive_with_mark(&mark).into_iter().for_each(kill_quietly);
         }
         kid.end_quick();
     }
