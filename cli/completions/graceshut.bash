@@ -16,11 +16,20 @@ _graceshut() {
             ",$1")
                 cmd="graceshut"
                 ;;
+            graceshut,doctor)
+                cmd="graceshut__subcmd__doctor"
+                ;;
             graceshut,help)
                 cmd="graceshut__subcmd__help"
                 ;;
+            graceshut,plan)
+                cmd="graceshut__subcmd__plan"
+                ;;
             graceshut,prestop)
                 cmd="graceshut__subcmd__prestop"
+                ;;
+            graceshut,report)
+                cmd="graceshut__subcmd__report"
                 ;;
             graceshut,run)
                 cmd="graceshut__subcmd__run"
@@ -31,11 +40,20 @@ _graceshut() {
             graceshut,verify)
                 cmd="graceshut__subcmd__verify"
                 ;;
+            graceshut__subcmd__help,doctor)
+                cmd="graceshut__subcmd__help__subcmd__doctor"
+                ;;
             graceshut__subcmd__help,help)
                 cmd="graceshut__subcmd__help__subcmd__help"
                 ;;
+            graceshut__subcmd__help,plan)
+                cmd="graceshut__subcmd__help__subcmd__plan"
+                ;;
             graceshut__subcmd__help,prestop)
                 cmd="graceshut__subcmd__help__subcmd__prestop"
+                ;;
+            graceshut__subcmd__help,report)
+                cmd="graceshut__subcmd__help__subcmd__report"
                 ;;
             graceshut__subcmd__help,run)
                 cmd="graceshut__subcmd__help__subcmd__run"
@@ -53,7 +71,7 @@ _graceshut() {
 
     case "${cmd}" in
         graceshut)
-            opts="-h -V --help --version verify run stop prestop help"
+            opts="-h -V --help --version run stop prestop plan doctor report verify help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -66,9 +84,49 @@ _graceshut() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
-        graceshut__subcmd__help)
-            opts="verify run stop prestop help"
+        graceshut__subcmd__doctor)
+            opts="-h --pid --handlers --format --ignore --list --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --pid)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --format)
+                    COMPREPLY=($(compgen -W "human json sarif" -- "${cur}"))
+                    return 0
+                    ;;
+                --ignore)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        graceshut__subcmd__help)
+            opts="run stop prestop plan doctor report verify help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        graceshut__subcmd__help__subcmd__doctor)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
@@ -94,7 +152,35 @@ _graceshut() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        graceshut__subcmd__help__subcmd__plan)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         graceshut__subcmd__help__subcmd__prestop)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        graceshut__subcmd__help__subcmd__report)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -150,6 +236,32 @@ _graceshut() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        graceshut__subcmd__plan)
+            opts="-h --config --grace --hooks --json --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --grace)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --hooks)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         graceshut__subcmd__prestop)
             opts="-h --admin --delay --timeout --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
@@ -167,6 +279,36 @@ _graceshut() {
                     ;;
                 --timeout)
                     COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        graceshut__subcmd__report)
+            opts="-o -h --follow --json --svg --html --output --by --each --whole --check --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --follow)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --output)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -o)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --by)
+                    COMPREPLY=($(compgen -W "language time" -- "${cur}"))
                     return 0
                     ;;
                 *)
@@ -281,7 +423,7 @@ _graceshut() {
             return 0
             ;;
         graceshut__subcmd__verify)
-            opts="-h --ready --load --connections --post-share --pause --signal --after --grace --ready-timeout --report --json --help"
+            opts="-h --ready --load --connections --post-share --pause --signal --after --requests --second-signal --scarce --rounds --behind --grace --ready-timeout --report --json --junit --baseline --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -315,6 +457,26 @@ _graceshut() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --requests)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --second-signal)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --scarce)
+                    COMPREPLY=($(compgen -W "cpu fds threads memory disk" -- "${cur}"))
+                    return 0
+                    ;;
+                --rounds)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --behind)
+                    COMPREPLY=($(compgen -W "auto nginx haproxy" -- "${cur}"))
+                    return 0
+                    ;;
                 --grace)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -328,6 +490,14 @@ _graceshut() {
                     return 0
                     ;;
                 --json)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --junit)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --baseline)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
