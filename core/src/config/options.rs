@@ -1,6 +1,6 @@
 //! What can be asked for at `install`: the same names in code, in `graceshut.toml` and as `GRACESHUT_*` (spec 12).
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::admin::{AdminAt, Token};
@@ -167,7 +167,7 @@ pub struct HookDecl {
 }
 
 impl HookDecl {
-    /// The name in reports: as given, else the kind's.
+    /// The name in reports: as given, else the kind's; for WebAssembly that of its file, without the ending.
     #[must_use]
     pub fn name_or_kind(&self) -> &str {
         match &self.kind {
@@ -177,7 +177,10 @@ impl HookDecl {
             DeclKind::Delay(_) => "delay",
             DeclKind::Inflight(_) => "inflight",
             DeclKind::Signal(_) => "signal",
-            DeclKind::Wasm(_) => "wasm",
+            DeclKind::Wasm(spec) => {
+                let path = spec.as_str().or_else(|| spec.get("path")?.as_str());
+                path.and_then(|p| Path::new(p).file_stem()?.to_str()).unwrap_or("wasm")
+            }
         }
     }
 }

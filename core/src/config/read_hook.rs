@@ -183,9 +183,11 @@ fn kind(t: &Table<'_>) -> Result<DeclKind, Error> {
         "inflight" => item.string().map(DeclKind::Inflight),
         "signal" => item.signal_spec().map(DeclKind::Signal),
         _ if WASM.load(Relaxed) => Ok(DeclKind::Wasm(item.value().clone())),
-        _ => {
-            Err(item.refuse(ErrorKind::Unsupported, "this build has no wasm hooks; use exec, http, delay, inflight or signal"))
-        }
+        _ => Err(item.refuse(
+            ErrorKind::Unsupported,
+            "this build has no wasm hooks; they are in the packages for Python, Node and Java, in the C library and the command with \
+             the feature \"wasm\", in Go with the build tag graceshut_wasm, in Rust after graceshut_wasm::enable()",
+        )),
     }
 }
 
