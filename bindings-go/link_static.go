@@ -1,4 +1,4 @@
-//go:build !graceshut_system && linux && amd64
+//go:build !graceshut_wasm && !graceshut_system && linux && amd64
 
 package graceshut
 

@@ -44,7 +44,7 @@ function generate() {
 
 function build() {
   const [{ target, name, file }] = targets.filter((t) => t.os === process.platform && t.cpu === process.arch);
-  const args = ['build', '-p', 'graceshut-node', '--message-format=json-render-diagnostics'];
+  const args = ['build', '-p', 'graceshut-node', '--features', 'wasm', '--message-format=json-render-diagnostics'];
   if (!process.argv.includes('--debug')) args.push('--release');
   const cargo = spawnSync('cargo', args, { cwd: here('.'), stdio: ['ignore', 'pipe', 'inherit'], encoding: 'utf8', maxBuffer: 1 << 28 });
   if (cargo.error) {

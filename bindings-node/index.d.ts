@@ -63,6 +63,28 @@ export interface HookOptions {
   optional?: boolean;
 }
 
+/** What a WebAssembly guest may; everything else is denied. */
+export interface WasmGrants {
+  /** Variables by name and value, or names whose values are those of this process at registration. */
+  env?: Readonly<Record<string, string>> | readonly string[];
+  args?: readonly string[];
+  /** Name in the guest: folder of the host, with `:rw` at its end to write. */
+  dirs?: Readonly<Record<string, string>>;
+  /** Methods and host, as in `PUT 127.0.0.1:8500` or `GET,DELETE registry.internal:80`. */
+  http?: readonly string[];
+  clock?: boolean;
+  random?: boolean;
+  /** Texts it reads by `context_read("config.KEY")`. */
+  config?: Readonly<Record<string, string>>;
+  /** At most so much memory: text such as `"16MiB"` (the default), or bytes. */
+  memory?: string | number;
+  /** A second cap beside time: about one unit an instruction. */
+  fuel?: number;
+}
+
+/** A hook in WebAssembly: its own options, and what the guest may. */
+export interface WasmOptions extends HookOptions, WasmGrants {}
+
 /** A hook declared as data in the options. */
 export interface DeclaredHook extends HookOptions {
   phase: PhaseName;
@@ -71,6 +93,8 @@ export interface DeclaredHook extends HookOptions {
   delay?: Time;
   inflight?: string;
   signal?: SignalTarget;
+  /** A module's path, or that and what it may. */
+  wasm?: string | ({ path: string } & WasmGrants);
 }
 
 /** The keys of graceshut.toml in camelCase. The environment (`GRACESHUT_*`) and the file have precedence over them. */
@@ -389,6 +413,13 @@ export interface Graceshut extends EventEmitter {
   /** Waits until that group is empty. */
   inflightHook(phase: PhaseName, group: string, options?: HookOptions): HookHandle;
   signalHook(phase: PhaseName, target: SignalTarget, options?: HookOptions): HookHandle;
+  /**
+   * A WebAssembly module: sandboxed, stopped for real at its deadline, run beside the loop. Its name is the file's unless
+   * `name` says another. Reads and checks the file (milliseconds) and compiles it in the background.
+   * @throws GraceshutError `bad_value` for what is wrong with the module or a grant, `os` for what cannot be read,
+   * `bad_config`, `unsupported` in a build without it, and what `hook` throws
+   */
+  wasm(phase: PhaseName, file: string | URL, options?: WasmOptions): HookHandle;
   /** Runs at each reload (HUP by default), one at a time. */
   onReload(fn: () => unknown, options?: { name?: string }): void;
 

@@ -11,6 +11,7 @@ const { InFlight, WorkerInFlight } = require('./inflight.js');
 const { load } = require('./native.js');
 const { optionsJson, hookJson, timeJson, text, describe } = require('./options.js');
 const signals = require('./signals.js');
+const { wasmSpec } = require('./wasm.js');
 
 const HOOK = 0;
 const CANCEL = 1;
@@ -220,6 +221,11 @@ class Graceshut extends EventEmitter {
 
   signalHook(phase, target, options) {
     return this.#declare(phase, 'signal', target, options);
+  }
+
+  wasm(phase, file, options) {
+    const { what, own } = wasmSpec(file, options);
+    return this.#declare(phase, 'wasm', what, own);
   }
 
   onReload(fn, { name = fn?.name || 'reload' } = {}) {

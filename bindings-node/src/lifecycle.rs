@@ -37,6 +37,8 @@ pub fn install(
     known: bool,
     post: Function<'_, Args, ()>,
 ) -> Result<()> {
+    #[cfg(feature = "wasm")]
+    graceshut_wasm::enable();
     let options = graceshut::config::options_from_json(&options, NumberUnit::Millis).map_err(|e| thrown(&e))?;
     let again = graceshut::current().is_some();
     if again && !known {

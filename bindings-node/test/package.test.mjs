@@ -41,6 +41,7 @@ test('the tarballs hold exactly what they should', () => {
     'lib/options.js',
     'lib/platforms.js',
     'lib/signals.js',
+    'lib/wasm.js',
     'package.json',
   ]);
   assert.deepEqual(addon.files.map((f) => f.path).toSorted(), ['LICENSE-APACHE', 'LICENSE-MIT', 'graceshut.linux-x64-gnu.node', 'package.json']);

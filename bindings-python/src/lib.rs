@@ -25,6 +25,9 @@ mod values;
 
 #[pymodule]
 fn _graceshut(m: &Bound<'_, PyModule>) -> PyResult<()> {
+    // Before anything reads a configuration. Starts nothing.
+    #[cfg(feature = "wasm")]
+    graceshut_wasm::enable();
     m.add("__version__", env!("CARGO_PKG_VERSION"))?;
     m.add_class::<runtime::Runtime>()?;
     m.add_class::<hook::Context>()?;

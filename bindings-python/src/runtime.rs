@@ -141,7 +141,8 @@ impl Runtime {
     fn _declare(&self, py: Python<'_>, spec: &Bound<'_, PyAny>) -> PyResult<Hook> {
         text(&spec.get_item("phase")?, "phase")?;
         let decl = config::hook_from_json(&to_json(spec, "")?.to_string(), NumberUnit::Seconds).or_raise(py)?;
-        Ok(Hook::of(self.rt().declare(&decl).or_raise(py)?))
+        // A WebAssembly module is read and checked meanwhile.
+        Ok(Hook::of(py.detach(|| self.rt().declare(&decl)).or_raise(py)?))
     }
 
     fn _on_reload(&self, py: Python<'_>, name: &Bound<'_, PyAny>, f: Py<PyAny>) -> PyResult<()> {

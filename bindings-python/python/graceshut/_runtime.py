@@ -321,6 +321,27 @@ class GraceShut(_graceshut.Runtime):
         number = str(int(signal)) if isinstance(signal, int) else signal
         return self._kind("signal", {"signal": number, "pid": pid, "pidfile": pidfile, "wait": wait}, phase, common)
 
+    def wasm(
+        self, phase: str, file: Any, *, env: Union[Mapping[str, str], Sequence[str], None] = None,
+        args: Optional[Sequence[str]] = None, dirs: Optional[Mapping[str, str]] = None, http: Optional[Sequence[str]] = None,
+        clock: bool = False, random: bool = False, config: Optional[Mapping[str, str]] = None,
+        memory: Union[str, int, None] = None, fuel: Optional[int] = None, **common: Any,
+    ) -> Hook:
+        """A WebAssembly module: sandboxed, stopped for real at its deadline, run without the interpreter.
+
+        Everything is denied but ``env`` (names and values, or names whose values are this process's), ``args``, ``dirs`` (name
+        in the guest: folder, with ``:rw`` at its end to write), ``http`` (``"PUT 127.0.0.1:8500"``), ``clock`` and ``random``. ``config``: texts it reads by name. ``memory``: at most so much, ``"16MiB"`` unless said;
+        ``fuel``: a second cap, about one unit an instruction. The name is the file's unless ``name`` says another.
+
+        Reads and checks the file (milliseconds), and compiles it in the background. Raises BadValue for what is wrong with the
+        module or a grant, OSError for what cannot be read, Unsupported in a build without it, and what :meth:`hook` raises.
+        """
+        what = {
+            "path": file, "env": env, "args": args, "dirs": dirs, "http": http, "clock": clock, "random": random,
+            "config": config, "memory": memory, "fuel": fuel,
+        }
+        return self._kind("wasm", what if file is not None else None, phase, common)
+
     if TYPE_CHECKING:
 
         @overload

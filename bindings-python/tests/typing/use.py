@@ -48,6 +48,8 @@ assert_type(gs.hook("close", coroutine).remove(), str)
 assert_type(gs.exec_hook("final", ["sync"], env={"A": "b"}, timeout="2s", fork="inherit"), Hook)
 assert_type(gs.http_hook("announce", "http://127.0.0.1:8500/leave", method="PUT", accept=[404]), Hook)
 assert_type(gs.delay_hook("drain", 0.5), Hook)
+assert_type(gs.wasm("flush", "flush.wasm", env=["HOME"], dirs={"/out": "/tmp:rw"}, http=["PUT 127.0.0.1:1"], memory="16MiB", timeout=2), Hook)
+assert_type(gs.wasm("flush", Path("flush.wasm"), env={"A": "1"}, args=["-v"], clock=True, fuel=10**6, name="flush"), Hook)
 assert_type(gs.inflight_hook("drain", "uploads"), Hook)
 assert_type(gs.signal_hook("close", "TERM", pid=17, wait=True), Hook)
 

@@ -34,6 +34,7 @@ fn hooks(gs: &Runtime) -> Result<(), graceshut::Error> {
 }
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
+    graceshut_wasm::enable(); // `wasm` hooks in graceshut.toml
     let gs = install(Options { grace: Some(Duration::from_secs(10)), serving: Some(true), ..Options::default() })?;
     let tokio = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     let port: u16 = std::env::var("PORT").map_or(Ok(8080), |p| p.parse())?;

@@ -5,6 +5,7 @@ import com.sun.jna.Pointer;
 import dev.graceshut.internal.Json;
 import dev.graceshut.internal.Lib;
 import java.time.Duration;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -198,6 +199,34 @@ public final class Graceshut implements AutoCloseable {
             GraceshutException.check(Lib.graceshut_hook_json(gs, GraceshutException.text(json, "json"), id));
             return new HookHandle(this, id.getInt(0), 0);
         }
+    }
+
+    /** As {@link #wasm(String, String, Wasm, HookOptions)}, with nothing said. */
+    public HookHandle wasm(String phase, String name, Wasm module) {
+        return wasm(phase, name, module, HookOptions.none());
+    }
+
+    /**
+     * Registers a WebAssembly module: sandboxed, stopped for real at its deadline, run even while the JVM is stuck. Reads and
+     * checks the file (milliseconds), and compiles it in the background.
+     *
+     * @throws GraceshutException bad_value for what is wrong with the module or a grant, os for what cannot be read, bad_config,
+     *     unsupported with a library built without it, and those of {@link #hook(String, String, Hook, HookOptions)}
+     */
+    public HookHandle wasm(String phase, String name, Wasm module, HookOptions options) {
+        Map<String, Object> hook = new LinkedHashMap<>();
+        hook.put("phase", GraceshutException.text(phase, "phase"));
+        hook.put("name", GraceshutException.text(name, "name"));
+        required(options, "options");
+        if (options.timeout != null) {
+            hook.put("timeout", Micros.positive(options.timeout, "timeout"));
+        }
+        if (!options.after.isEmpty()) {
+            hook.put("after", options.after);
+        }
+        hook.put("optional", options.optional);
+        hook.put("wasm", required(module, "module").values);
+        return declare(Json.write(hook));
     }
 
     HookHandle.Removal remove(int id, long registration) {

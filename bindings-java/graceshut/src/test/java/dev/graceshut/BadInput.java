@@ -70,7 +70,7 @@ final class BadInput {
         Child.say("passed");
     }
 
-    private static void check(boolean ok, String what) {
+    static void check(boolean ok, String what) {
         if (!ok) {
             throw new IllegalStateException(what);
         }
@@ -80,7 +80,7 @@ final class BadInput {
         check(a == b, "two runtimes");
     }
 
-    private static void fails(ErrorKind kind, String words, Supplier<?> call) {
+    static void fails(ErrorKind kind, String words, Supplier<?> call) {
         try {
             call.get();
         } catch (GraceshutException e) {

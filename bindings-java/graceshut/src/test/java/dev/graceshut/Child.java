@@ -170,6 +170,7 @@ public final class Child {
             }
             case "in_flight" -> inFlight();
             case "bad_input" -> BadInput.run();
+            case "wasm" -> WasmCases.run(java.nio.file.Path.of(args[1]));
             default -> throw new IllegalArgumentException(what);
         }
     }

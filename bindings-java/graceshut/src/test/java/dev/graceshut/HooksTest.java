@@ -77,6 +77,12 @@ class HooksTest {
     }
 
     @Test
+    void wasm() throws Exception {
+        String file = System.getProperty("graceshut.root", "../..") + "/examples/hooks/deregister.wasm";
+        Proc.start(Proc.home(), java.util.List.of(), java.util.Map.of("GRACESHUT_WASM_CACHE", "off"), "wasm", file).until("passed").leaves(0);
+    }
+
+    @Test
     void badInput() throws Exception {
         Proc.start("bad_input").until("passed").leaves(0);
     }
