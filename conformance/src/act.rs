@@ -94,6 +94,9 @@ pub enum Act {
     Wait {},
     Abandoned {},
     Remaining {},
+    Caught {
+        name: String,
+    },
 }
 
 /// The ends that ask nobody.

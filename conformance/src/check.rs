@@ -27,6 +27,7 @@ pub fn check(case: &Case<'_>) -> Vec<String> {
     let mut problems = case.played.broken.clone();
     expected::status(case, &mut problems);
     expected::trace(case, &mut problems);
+    expected::same(case, &mut problems);
     expected::surroundings(case, &mut problems);
     expected::report(case, &mut problems);
     if let Some(report) = &case.played.report {

@@ -44,6 +44,8 @@ pub struct Checks {
     #[serde(default)]
     pub said: Vec<Map<String, Value>>,
     #[serde(default)]
+    pub same: Vec<[String; 2]>,
+    #[serde(default)]
     pub times: BTreeMap<String, usize>,
     pub triggers: Option<Vec<String>>,
     #[serde(default)]
@@ -55,6 +57,8 @@ pub struct Checks {
     pub files: Vec<String>,
     #[serde(default)]
     pub no_files: Vec<String>,
+    #[serde(default)]
+    pub not_at_ready: Vec<String>,
     pub requests: Option<Vec<String>>,
     #[serde(default)]
     pub stderr: Vec<String>,

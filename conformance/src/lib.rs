@@ -7,6 +7,7 @@ pub mod check;
 pub mod expect;
 pub mod helpers;
 pub mod languages;
+pub mod modules;
 pub mod normalise;
 pub mod play;
 pub mod process;

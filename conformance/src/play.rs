@@ -48,6 +48,8 @@ pub struct Played {
     pub requests: Vec<String>,
     /// Whether somebody ended the sleeper.
     pub sleeper_gone: bool,
+    /// Threads by name, and files of the working folder, when `ready` came.
+    pub at_ready: (Vec<String>, Vec<String>),
     /// The same instant on both clocks.
     pub clocks: (Instant, SystemTime),
 }
@@ -63,6 +65,11 @@ fn folder() -> std::io::Result<PathBuf> {
     let path = std::env::temp_dir().join(format!("gs-conf-{}-{}", std::process::id(), NEXT.fetch_add(1, SeqCst)));
     std::fs::create_dir_all(&path)?;
     Ok(path)
+}
+
+fn names(folder: &Path) -> Vec<String> {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    entries.map(|e| e.file_name().to_string_lossy().into_owned()).collect()
 }
 
 struct Due {
@@ -96,8 +103,12 @@ pub fn play(root: &Path, language: &Language, scenario: &Scenario, form: Form) -
     if let Some(text) = &scenario.config_file {
         std::fs::write(folder.join("graceshut.toml"), text.replace("${HTTP}", &server.address)).map_err(words)?;
     }
+    for (name, module) in &scenario.modules {
+        std::fs::write(folder.join(name), module.bytes(root).map_err(|e| format!("modules.{name}: {e}"))?).map_err(words)?;
+    }
     let mut command = language.command(root);
-    command.current_dir(&folder).envs(&scenario.env).env("CONFORMANCE_SCENARIO", &file);
+    let at_home = |(name, value): (&String, &String)| (name.clone(), value.replace("${FOLDER}", &folder.display().to_string()));
+    command.current_dir(&folder).envs(scenario.env.iter().map(at_home)).env("CONFORMANCE_SCENARIO", &file);
     let process = Process::start(command).map_err(|e| format!("{}: {e}", language.run.join(" ")))?;
     let acts = scenario.events.iter().map(|e| e.act.clone()).map(|a| {
         a.map(|mut a| {
@@ -119,6 +130,7 @@ pub fn play(root: &Path, language: &Language, scenario: &Scenario, form: Form) -
             folder,
             requests: Vec::new(),
             sleeper_gone: false,
+            at_ready: (Vec::new(), Vec::new()),
             clocks: (Instant::now(), SystemTime::now()),
         },
     };
@@ -186,6 +198,10 @@ impl Run<'_> {
             Some(name) => format!("{what}:{name}"),
             None => what.to_owned(),
         };
+        if key == "ready" {
+            // Nothing was sent yet: what is there came by the program itself.
+            self.played.at_ready = (self.process.threads(), names(&self.played.folder));
+        }
         self.note(at, &key, fields);
     }
 

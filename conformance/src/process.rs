@@ -105,6 +105,12 @@ impl Process {
         self.told.recv_timeout(until.saturating_duration_since(Instant::now())).ok()
     }
 
+    /// Its threads by name; none when they cannot be read.
+    pub fn threads(&self) -> Vec<String> {
+        let tasks = std::fs::read_dir(format!("/proc/{}/task", self.child.id())).into_iter().flatten().flatten();
+        tasks.filter_map(|t| Some(std::fs::read_to_string(t.path().join("comm")).ok()?.trim_end().to_owned())).collect()
+    }
+
     /// Sends a real signal.
     pub fn signal(&self, signo: i32) {
         if self.status.is_none() {

@@ -8,6 +8,7 @@ use serde_json::{Map, Value};
 
 use crate::act::Act;
 use crate::expect::Expect;
+use crate::modules::Module;
 
 /// What a language may lack, and a scenario may need.
 pub const NEEDS: &[&str] = &[
@@ -63,6 +64,9 @@ pub struct Scenario {
     /// Events to trace.
     #[serde(default)]
     pub watch_events: Vec<String>,
+    /// WebAssembly in the working folder, by the file's name.
+    #[serde(default)]
+    pub modules: BTreeMap<String, Module>,
     /// The runner starts a process that sleeps.
     #[serde(default)]
     pub sleeper: bool,
@@ -152,6 +156,9 @@ pub struct Hook {
     /// Sends a signal.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub signal: Option<Value>,
+    /// WebAssembly.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub wasm: Option<Value>,
 }
 
 impl Hook {
@@ -161,12 +168,15 @@ impl Hook {
     }
 
     fn kinds(&self) -> usize {
-        [&self.exec, &self.http, &self.delay, &self.inflight, &self.signal].iter().filter(|k| k.is_some()).count()
+        [&self.exec, &self.http, &self.delay, &self.inflight, &self.signal, &self.wasm].iter().filter(|k| k.is_some()).count()
     }
 
     /// Fills in what was not said.
     pub fn complete(&mut self, form: Form) {
         self.form.get_or_insert(form);
+        if let Some(Value::String(path)) = &self.wasm {
+            self.wasm = Some(serde_json::json!({ "path": path }));
+        }
         if self.is_function() {
             for act in self.steps.get_or_insert_default() {
                 act.complete(form);

@@ -182,6 +182,20 @@ static int context_act(const char *word, const json *act, place *at)
     return GO_ON;
 }
 
+/* Which signals this process catches, by the kernel's word. */
+static void caught_act(const char *name)
+{
+    char line[256], value[64] = "", fields[128];
+    FILE *status = fopen("/proc/self/status", "r");
+    while (status && fgets(line, sizeof line, status))
+        if (sscanf(line, "SigCgt: %63s", value) == 1)
+            break;
+    if (status)
+        fclose(status);
+    snprintf(fields, sizeof fields, ",\"value\":\"%s\"", value);
+    trace("caught", name, fields);
+}
+
 static int one_of(const char *word, const char *const *words)
 {
     while (*words && strcmp(word, *words))
@@ -205,6 +219,8 @@ int play_act(const json *act, place *at)
     const char *word = json_text(act, "do");
     if (!strcmp(word, "mark"))
         return trace("mark", json_text(act, "name"), ""), GO_ON;
+    if (!strcmp(word, "caught"))
+        return caught_act(json_text(act, "name")), GO_ON;
     if (one_of(word, pauses))
         return pause_act(word, json_number(act, "ms", 0), at);
     if (one_of(word, work))

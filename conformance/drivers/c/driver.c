@@ -164,7 +164,7 @@ static int add_function(hook *h)
 /* Registers a hook; one that is registered while the program runs says so. */
 static int add(const json *spec)
 {
-    static const char *const kinds[] = {"exec", "http", "delay", "inflight", "signal"};
+    static const char *const kinds[] = {"exec", "http", "delay", "inflight", "signal", "wasm"};
     hook *h = &hooks[atomic_fetch_add(&hook_count, 1)];
     const json *kind = NULL;
     int error;

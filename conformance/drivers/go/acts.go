@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"os"
+	"strings"
 	"syscall"
 	"time"
 
@@ -56,6 +57,12 @@ func (p *player) one(a act, b *body) error {
 		fatal(a.How)
 	case "enter", "part", "leave", "count":
 		p.work(a)
+	case "caught":
+		status, err := os.ReadFile("/proc/self/status")
+		check(err)
+		_, rest, _ := strings.Cut(string(status), "SigCgt:")
+		value, _, _ := strings.Cut(rest, "\n")
+		trace("caught", a.Name, fields{"value": strings.TrimSpace(value)})
 	case "extend", "progress", "log", "abandoned", "remaining", "wait":
 		p.ask(a, b)
 	default:

@@ -20,6 +20,23 @@ type hookSpec struct {
 	After     []string
 	Optional  bool
 	Steps     []act
+	Wasm      *wasmSpec
+}
+
+type wasmSpec struct {
+	Path string
+	graceshut.Grants
+}
+
+func (s hookSpec) options() []graceshut.HookOption {
+	options := []graceshut.HookOption{graceshut.After(s.After...)}
+	if s.TimeoutMs != nil {
+		options = append(options, graceshut.Timeout(time.Duration(*s.TimeoutMs)*time.Millisecond))
+	}
+	if s.Optional {
+		options = append(options, graceshut.Optional())
+	}
+	return options
 }
 
 var kinds = []string{"exec", "http", "delay", "inflight", "signal"}
@@ -59,14 +76,11 @@ func (p *player) register(spec hookSpec, all map[string]json.RawMessage) (*grace
 			return p.gs.Declare(hook)
 		}
 	}
-	options := []graceshut.HookOption{graceshut.After(spec.After...)}
-	if spec.TimeoutMs != nil {
-		options = append(options, graceshut.Timeout(time.Duration(*spec.TimeoutMs)*time.Millisecond))
-	}
-	if spec.Optional {
-		options = append(options, graceshut.Optional())
-	}
+	options := spec.options()
 	phase := graceshut.Phase(spec.Phase)
+	if spec.Wasm != nil {
+		return p.gs.Wasm(phase, spec.Wasm.Path, spec.Wasm.Grants, append(options, graceshut.Name(spec.Name))...)
+	}
 	if spec.Form == "async" {
 		return p.gs.HookStart(phase, spec.Name, func(c *graceshut.Completion) {
 			go func() { c.Finish(p.run(spec, c.Context())) }()

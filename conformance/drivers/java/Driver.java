@@ -11,6 +11,7 @@ import dev.graceshut.HookOptions;
 import dev.graceshut.InFlight;
 import dev.graceshut.Options;
 import dev.graceshut.Reason;
+import dev.graceshut.Wasm;
 import dev.graceshut.internal.Json; // to read the scenario; no part of the API
 import java.io.BufferedReader;
 import java.io.FileInputStream;
@@ -203,6 +204,7 @@ public final class Driver {
             case "progress" -> place.ctx.progress(number(act, "done"), number(act, "total"));
             case "log" -> place.ctx.log(text(act, "message"));
             case "remaining" -> trace("remaining", place.hook, "us", place.ctx.remaining().map(Driver::micros).orElse(null));
+            case "caught" -> trace("caught", text(act, "name"), "value", caught());
             case "abandoned" -> trace("abandoned", place.hook, "names", place.ctx.abandoned());
             case "enter" -> {
                 try {
@@ -269,6 +271,10 @@ public final class Driver {
         }
     }
 
+    private static String caught() throws IOException {
+        return Files.readAllLines(Path.of("/proc/self/status")).stream().filter(l -> l.startsWith("SigCgt")).findFirst().orElseThrow();
+    }
+
     // ---- hooks
 
     private boolean add(Map<String, Object> spec) throws Exception {
@@ -290,16 +296,53 @@ public final class Driver {
             }
             return gs.declare(Json.write(declared));
         }
+        HookOptions options = optionsOf(spec);
+        if (spec.get("wasm") instanceof Map<?, ?> module) {
+            return gs.wasm(phase, name, moduleOf(module), options);
+        }
+        if ("async".equals(spec.get("form"))) {
+            return gs.hookAsync(phase, name, ctx -> new Steps(spec, ctx), options);
+        }
+        return gs.hook(phase, name, ctx -> body(spec, ctx), options);
+    }
+
+    private static Wasm moduleOf(Map<?, ?> spec) {
+        Wasm module = Wasm.file((String) spec.get("path"));
+        for (Object grant : spec.get("http") instanceof List<?> grants ? grants : List.of()) {
+            module = module.http((String) grant);
+        }
+        for (Object arg : spec.get("args") instanceof List<?> args ? args : List.of()) {
+            module = module.arg((String) arg);
+        }
+        for (String key : List.of("env", "config", "dirs")) {
+            for (Map.Entry<?, ?> e : (spec.get(key) instanceof Map<?, ?> texts ? texts : Map.of()).entrySet()) {
+                String name = (String) e.getKey();
+                String value = (String) e.getValue();
+                module = switch (key) {
+                    case "env" -> module.env(name, value);
+                    case "config" -> module.config(name, value);
+                    default -> value.endsWith(":rw") ? module.writableDir(name, Path.of(value.substring(0, value.length() - 3)))
+                            : module.dir(name, Path.of(value));
+                };
+            }
+        }
+        if (spec.get("memory") instanceof Number bytes) {
+            module = module.memory(bytes.longValue());
+        }
+        if (spec.get("fuel") instanceof Number units) {
+            module = module.fuel(units.longValue());
+        }
+        module = Boolean.TRUE.equals(spec.get("clock")) ? module.clock() : module;
+        return Boolean.TRUE.equals(spec.get("random")) ? module.random() : module;
+    }
+
+    private static HookOptions optionsOf(Map<String, Object> spec) {
         HookOptions options = spec.get("timeout_ms") == null ? HookOptions.none()
                 : HookOptions.timeout(Duration.ofMillis(number(spec, "timeout_ms")));
         List<String> after = new ArrayList<>();
         ((List<?>) spec.get("after")).forEach(n -> after.add((String) n));
         options = options.after(after.toArray(String[]::new));
-        options = Boolean.TRUE.equals(spec.get("optional")) ? options.optional() : options;
-        if ("async".equals(spec.get("form"))) {
-            return gs.hookAsync(phase, name, ctx -> new Steps(spec, ctx), options);
-        }
-        return gs.hook(phase, name, ctx -> body(spec, ctx), options);
+        return Boolean.TRUE.equals(spec.get("optional")) ? options.optional() : options;
     }
 
     private void body(Map<String, Object> spec, HookContext ctx) throws Exception {

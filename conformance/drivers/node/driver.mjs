@@ -5,7 +5,7 @@ import { GraceshutError, install } from 'graceshut';
 
 const traceFd = Number(process.env.CONFORMANCE_TRACE_FD);
 const scenario = JSON.parse(fs.readFileSync(process.env.CONFORMANCE_SCENARIO, 'utf8'));
-const KINDS = ['exec', 'http', 'delay', 'inflight', 'signal'];
+const KINDS = ['exec', 'http', 'delay', 'inflight', 'signal', 'wasm'];
 const handles = new Map();
 const units = new Map();
 let gs;
@@ -127,6 +127,7 @@ const quick = {
   progress: ({ done, total }, place) => place.ctx.progress(done, total),
   log: ({ message }, place) => place.ctx.log(message),
   remaining: (_, place) => trace('remaining', place.hook, { us: Math.round(place.ctx.remaining * 1000) }),
+  caught: ({ name }) => trace('caught', name, { value: /SigCgt:\s*(\S+)/.exec(fs.readFileSync('/proc/self/status', 'utf8'))[1] }),
   abandoned: (_, place) => trace('abandoned', place.hook, { names: place.ctx.abandoned }),
   enter({ as, group }) {
     const guard = unitsOf(group).enter();
@@ -211,6 +212,10 @@ function register(spec) {
   const { phase } = spec;
   const kind = KINDS.find((k) => k in spec);
   if (!kind) return gs.hook(phase, bodyOf(spec), options);
+  if (kind === 'wasm') {
+    const { path, ...grants } = spec.wasm;
+    return gs.wasm(phase, path, { ...grants, ...options });
+  }
   return gs[`${kind}Hook`](phase, spec[kind], options);
 }
 

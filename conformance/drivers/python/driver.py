@@ -13,7 +13,7 @@ import time
 import graceshut
 
 TRACE = int(os.environ["CONFORMANCE_TRACE_FD"])
-KINDS = ("exec", "http", "delay", "inflight", "signal")
+KINDS = ("exec", "http", "delay", "inflight", "signal", "wasm")
 
 
 def trace(what, name=None, **fields):
@@ -155,6 +155,10 @@ class Driver:
     def do_remaining(self, _, place):
         trace("remaining", place.hook, us=round(place.ctx.remaining * 1e6))
 
+    def do_caught(self, act, _):
+        with open("/proc/self/status") as status:
+            trace("caught", act["name"], value=next(line for line in status if line.startswith("SigCgt")).split()[1])
+
     def do_abandoned(self, _, place):
         trace("abandoned", place.hook, names=place.ctx.abandoned)
 
@@ -240,6 +244,8 @@ class Driver:
             return gs.delay_hook(phase, what, **common)
         if kind == "inflight":
             return gs.inflight_hook(phase, what, **common)
+        if kind == "wasm":
+            return gs.wasm(phase, what.pop("path"), **what, **common)
         return gs.signal_hook(phase, what.pop("signal", "TERM"), **what, **common)
 
     def body_of(self, spec):

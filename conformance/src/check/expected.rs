@@ -54,12 +54,29 @@ pub fn trace(case: &Case<'_>, problems: &mut Vec<String>) {
     }
 }
 
+/// Lines that have to say the same.
+pub fn same(case: &Case<'_>, problems: &mut Vec<String>) {
+    for [one, other] in &case.checks.same {
+        let value = |key: &str| case.played.line(key).and_then(|l| l.fields.get("value"));
+        if value(one).is_none() || value(one) != value(other) {
+            problems.push(format!("same: {one:?} has {:?}, {other:?} has {:?}", value(one), value(other)));
+        }
+    }
+}
+
 /// Files, requests, stderr.
 pub fn surroundings(case: &Case<'_>, problems: &mut Vec<String>) {
     let (checks, played) = (case.checks, case.played);
     let is_there = |name: &&String| played.folder.join(name).exists();
     problems.extend(checks.files.iter().filter(|f| !is_there(f)).map(|f| format!("files: {f} is not there")));
     problems.extend(checks.no_files.iter().filter(is_there).map(|f| format!("no_files: {f} is there")));
+    let (threads, files) = &played.at_ready;
+    for name in checks.not_at_ready.iter().filter(|n| threads.contains(n) || files.contains(n)) {
+        problems.push(format!("not_at_ready: {name} is there; threads {threads:?}, files {files:?}"));
+    }
+    if !checks.not_at_ready.is_empty() && threads.is_empty() {
+        problems.push("not_at_ready: the threads could not be read".to_owned());
+    }
     if checks.requests.as_ref().is_some_and(|r| *r != played.requests) {
         problems.push(format!("requests: {:?}, not {:?}", played.requests, checks.requests));
     }

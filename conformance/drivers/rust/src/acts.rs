@@ -71,6 +71,7 @@ pub fn play_one(driver: &Arc<Driver>, act: &Value, place: &Place) -> HookResult 
         }
         "fatal" => fatal(text(act, "how")),
         "enter" | "part" | "leave" | "count" | "word" => work(driver, act),
+        "caught" => line("caught", Some(text(act, "name")), json!({ "value": caught() })),
         "extend" | "progress" | "log" | "abandoned" | "remaining" => context(act, place),
         _ => runtime(driver, act),
     }
@@ -147,6 +148,12 @@ fn context(act: &Value, place: &Place) {
         "abandoned" => line("abandoned", name, json!({ "names": ctx.abandoned() })),
         _ => line("remaining", name, json!({ "us": ctx.remaining().map(|d| d.as_micros() as u64) })),
     }
+}
+
+/// Which signals this process catches, by the kernel's word.
+fn caught() -> Option<String> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    status.lines().find_map(|l| l.strip_prefix("SigCgt:")).map(|v| v.trim().to_owned())
 }
 
 fn state(driver: &Driver) -> &'static str {

@@ -29,6 +29,9 @@ pub fn add(driver: &Arc<Driver>, spec: &Value) -> bool {
     let name = text(spec, "name");
     let added = match KINDS.iter().find(|k| spec.get(**k).is_some()) {
         Some(kind) => declared(driver, spec, kind),
+        None if spec.get("wasm").is_some() => {
+            graceshut_wasm::Wasm::from_json(&spec["wasm"]).and_then(|module| module.register(builder(driver, spec)))
+        }
         None => function(driver, spec),
     };
     match added {

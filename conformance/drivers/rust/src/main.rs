@@ -49,6 +49,7 @@ pub fn list<'a>(value: &'a Value, key: &str) -> &'a [Value] {
 }
 
 fn installed(options: &Value) -> Result<Runtime, Error> {
+    graceshut_wasm::enable();
     options_from_json(&options.to_string(), NumberUnit::Refused).and_then(install)
 }
 
