@@ -7,6 +7,8 @@ pub struct Args {
     pub graceshut: String,
     /// Where the JSON goes.
     pub out: String,
+    /// The WebAssembly hook that every service is given: it takes the service out of the registry.
+    pub hook: String,
     /// Language and command, split at spaces.
     pub services: Vec<(String, String)>,
     /// Language and why it cannot be run.
@@ -26,13 +28,14 @@ impl Args {
             match flag.as_str() {
                 "--graceshut" => parsed.graceshut = value,
                 "--out" => parsed.out = value,
+                "--hook" => parsed.hook = value,
                 "--service" => parsed.services.push(pair(&value)?),
                 "--missing" => parsed.missing.push(pair(&value)?),
                 _ => return Err(format!("unknown option {flag}")),
             }
         }
-        if parsed.graceshut.is_empty() || parsed.out.is_empty() {
-            return Err("--graceshut and --out are needed".to_owned());
+        if parsed.graceshut.is_empty() || parsed.out.is_empty() || parsed.hook.is_empty() {
+            return Err("--graceshut, --out and --hook are needed".to_owned());
         }
         Ok(parsed)
     }

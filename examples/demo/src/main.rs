@@ -1,10 +1,13 @@
 //! `make demo`: one service, written in several languages, stopped under load by `graceshut verify`; their timelines side
 //! by side, and the same as JSON. Fails when a request was lost or the languages differ.
 //!
-//!     graceshut-demo --graceshut BIN --out FILE --service LANG=COMMAND... [--missing LANG=WHY...]
+//! Every service also gets one WebAssembly hook, by configuration alone: the same file takes each of them out of a registry.
+//!
+//!     graceshut-demo --graceshut BIN --out FILE --hook WASM --service LANG=COMMAND... [--missing LANG=WHY...]
 
 mod args;
 mod compare;
+mod registry;
 mod run;
 
 use std::process::ExitCode;
@@ -17,10 +20,17 @@ fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     };
+    let registry = match registry::Registry::start() {
+        Ok(registry) => registry,
+        Err(e) => {
+            eprintln!("graceshut-demo: no registry: {e}");
+            return ExitCode::FAILURE;
+        }
+    };
     let mut results = Vec::new();
     for (language, command) in &args.services {
         println!("== {language}: {command}");
-        match run::run(&args, language, command) {
+        match run::run(&args, &registry, language, command) {
             Ok(result) => results.push(result),
             Err(message) => {
                 eprintln!("graceshut-demo: {language}: {message}");
@@ -29,6 +39,8 @@ fn main() -> ExitCode {
         }
     }
     let mut failures = compare::differences(&results);
+    let stays = args.services.iter().filter(|(language, _)| registry.times_left(language) != 1);
+    failures.extend(stays.map(|(l, _)| format!("{l}: left the registry {} times, not once", registry.times_left(l))));
     failures.extend(results.iter().filter(|r| !r.passed()).map(|r| format!("{}: {}", r.language, r.failures())));
     for (language, why) in &args.missing {
         println!("skipped {language}: {why}");

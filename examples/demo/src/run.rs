@@ -7,6 +7,7 @@ use std::process::Command;
 use serde_json::{Value, json};
 
 use crate::args::Args;
+use crate::registry::Registry;
 
 /// What verify found out about one language.
 #[derive(Debug)]
@@ -35,11 +36,15 @@ fn free_port() -> std::io::Result<u16> {
 }
 
 /// Runs the service of one language under load and stops it.
-pub fn run(args: &Args, language: &str, command: &str) -> Result<LanguageResult, String> {
+pub fn run(args: &Args, registry: &Registry, language: &str, command: &str) -> Result<LanguageResult, String> {
     let port = free_port().map_err(|e| format!("no free port: {e}"))?;
     let folder = Path::new(&args.out).parent().unwrap_or(Path::new("."));
     std::fs::create_dir_all(folder).map_err(|e| format!("{}: {e}", folder.display()))?;
     let file = folder.join(format!("{language}.json"));
+    let config = folder.join(format!("{language}.toml"));
+    let written = registry.config(&args.hook, language).and_then(|text| std::fs::write(&config, text));
+    written.map_err(|e| format!("{}: {e}", args.hook))?;
+    let absolute = |path: &Path| std::path::absolute(path).map_err(|e| format!("{}: {e}", path.display()));
     let url = |path: &str| format!("http://127.0.0.1:{port}/{path}");
     let status = Command::new(&args.graceshut)
         .args([
@@ -60,6 +65,8 @@ pub fn run(args: &Args, language: &str, command: &str) -> Result<LanguageResult,
         .arg("--")
         .args(command.split_whitespace())
         .env("PORT", port.to_string())
+        .env("GRACESHUT_CONFIG", absolute(&config)?)
+        .env("GRACESHUT_WASM_CACHE", absolute(&folder.join("wasm-cache"))?)
         .status()
         .map_err(|e| format!("cannot run {}: {e}", args.graceshut))?;
     let text = std::fs::read_to_string(&file).unwrap_or_default();
