@@ -37,15 +37,21 @@ GO_PACKAGED := GODEBUG=goindex=0 GOPROXY=file://$(CURDIR)/$(GOPROXY_DIR) GONOSUM
 VERSION := $(shell sed -n 's/^version *= *"\(.*\)"/\1/p' Cargo.toml | head -n 1)
 
 .PHONY: demo test bench install clean header fmt lint conformance fuzz \
-	cli rust-service c-library wheel npm node-packages adapters-node venv venv-adapters adapters-python go-archive go-module \
+	engine cli rust-service c-library c-library-wasm wheel npm node-packages adapters-node venv venv-adapters adapters-python go-archive go-module \
 	java-native java-jar java-demo \
 	test-rust test-run test-run-long test-containers test-rounds test-browser test-wasm test-c test-python test-python-all test-node \
 	test-go test-java toolchains
 
 # --- artifacts -------------------------------------------------------------
 
+# Whatever has the WebAssembly engine in it, but the wheel, in one call: each link takes one core for minutes, and so two are made
+# at a time. What follows finds them made (wasm/tests/features.rs: with the same features).
+engine:
+	cargo build --release --locked -p graceshut-c -p graceshut-cli -p graceshut-demo \
+		$(if $(HAVE_NODE),-p graceshut-node --features graceshut-node/wasm) --features graceshut-c/wasm,graceshut-cli/wasm
+
 cli:
-	cargo build --release --locked -p graceshut-cli -p graceshut-demo
+	cargo build --release --locked -p graceshut-cli -p graceshut-demo --features graceshut-cli/wasm
 
 rust-service:
 	cargo build --release --locked -p graceshut-demo-service
@@ -53,6 +59,11 @@ rust-service:
 # Header, .so, .a, .pc and CMake files, staged as `make install` would put them.
 c-library:
 	$(MAKE) -C bindings-c install PREFIX="$(CURDIR)/$(STAGE)" >/dev/null
+
+# The same with WebAssembly hooks. The same folder of cargo's: the engine is compiled once for everything that has it.
+c-library-wasm: c-library
+	$(MAKE) -C bindings-c install CARGO_FLAGS="--locked --features wasm" PREFIX="$(CURDIR)/$(STAGE)-wasm" >/dev/null
+	@size=$$(wc -c < $(STAGE)-wasm/lib/libgraceshut.so); echo "libgraceshut.so with WebAssembly: $$size bytes"; test $$size -le 10000000
 
 AVENV := $(T)/venv-adapters
 APY := $(AVENV)/bin/python
@@ -98,12 +109,12 @@ node-packages: npm
 adapters-node: cli node-packages
 	cd $(ADAPTERS) && node types.mjs
 	cd $(ADAPTERS) && GRACESHUT="$(CURDIR)/$(T)/release/graceshut" node run.mjs ../adapters-node.json "$(CURDIR)/bindings-node/README.md"
-# The C library of this platform inside the Go module (git does not keep it).
-go-archive:
-	cargo build --release --locked -p graceshut-c --lib
-	bindings-go/archive.sh $(T)/release/libgraceshut_c.a bindings-go/lib/linux_amd64/libgraceshut.a
+# The C library of this platform inside the Go module, without and with WebAssembly hooks (git does not keep them).
+go-archive: c-library-wasm
+	bindings-go/archive.sh $(STAGE)/lib/libgraceshut.a bindings-go/lib/linux_amd64/libgraceshut.a
+	bindings-go/archive.sh $(STAGE)-wasm/lib/libgraceshut.a bindings-go/lib/linux_amd64_wasm/libgraceshut.a
 	cp bindings-c/include/graceshut.h bindings-go/lib/linux_amd64/
-	@echo "bindings-go/lib/linux_amd64/libgraceshut.a: $$(wc -c < bindings-go/lib/linux_amd64/libgraceshut.a) bytes"
+	@wc -c bindings-go/lib/*/libgraceshut.a
 
 # The module as a proxy serves it, and a folder that uses nothing but that.
 go-module: go-archive
@@ -118,8 +129,8 @@ JAVADIR := $(T)/java
 JAVA_CP := $(JAVADIR)/lib/*
 MVN := mvn -B -ntp -q
 
-java-native: c-library
-	install -D $(STAGE)/lib/libgraceshut.so $(JAVADIR)/native/linux-x86_64/libgraceshut.so
+java-native: c-library-wasm
+	install -D $(STAGE)-wasm/lib/libgraceshut.so $(JAVADIR)/native/linux-x86_64/libgraceshut.so
 
 # The jars, in the user's own Maven repository and, with what graceshut itself needs, in one folder.
 java-jar: java-native
@@ -141,22 +152,23 @@ DEMO := $(if $(HAVE_CC),--service "c=$(T)/demo/service",--missing "c=no C compil
 	$(if $(HAVE_GO),--service "go=$(GODIR)/service",--missing "go=no go, or no C compiler for cgo") \
 	$(if $(HAVE_JAVA),--service "java=java -cp $(JAVA_CP):$(JAVADIR)/demo Service",--missing "java=no JDK and Maven")
 
-demo: cli rust-service $(if $(HAVE_CC),c-library) $(if $(HAVE_PYTHON),venv-adapters) $(if $(HAVE_NODE),node-packages) $(if $(HAVE_GO),go-module) \
+demo: engine cli rust-service $(if $(HAVE_CC),c-library-wasm) $(if $(HAVE_PYTHON),venv-adapters) $(if $(HAVE_NODE),node-packages) $(if $(HAVE_GO),go-module) \
 		$(if $(HAVE_JAVA),java-demo)
 	mkdir -p $(T)/demo
-	$(if $(HAVE_GO),cp examples/go/service.go $(GODIR)/ && cd $(GODIR) && GOMODCACHE="$(CURDIR)/$(GODIR)/cache" $(GO_PACKAGED) go build -o service service.go)
-	$(if $(HAVE_CC),cc -O2 -pthread -o $(T)/demo/service examples/c/service.c -I$(STAGE)/include -L$(STAGE)/lib -lgraceshut -Wl$(comma)-rpath$(comma)$(CURDIR)/$(STAGE)/lib)
+	$(if $(HAVE_GO),cp examples/go/service.go $(GODIR)/ && cd $(GODIR) && GOMODCACHE="$(CURDIR)/$(GODIR)/cache" $(GO_PACKAGED) go build -tags graceshut_wasm -o service service.go)
+	$(if $(HAVE_CC),cc -O2 -pthread -o $(T)/demo/service examples/c/service.c -I$(STAGE)-wasm/include -L$(STAGE)-wasm/lib -lgraceshut -Wl$(comma)-rpath$(comma)$(CURDIR)/$(STAGE)-wasm/lib)
 	$(if $(HAVE_NODE),cp examples/node/service.mjs $(NODEDIR)/; cp examples/node/fastify-service.mjs $(ADAPTERS)/)
-	$(T)/release/graceshut-demo --graceshut $(T)/release/graceshut --out $(T)/demo/report.json $(DEMO)
+	$(T)/release/graceshut-demo --graceshut $(T)/release/graceshut --out $(T)/demo/report.json \
+		--hook examples/hooks/deregister.wasm $(DEMO)
 
 comma := ,
 
 # --- tests -----------------------------------------------------------------
 
-TEST_PARTS := test-rust $(if $(HAVE_CC),test-c) $(if $(HAVE_PYTHON),test-python adapters-python) $(if $(HAVE_NODE),test-node) \
+TEST_PARTS := test-rust test-wasm $(if $(HAVE_CC),test-c) $(if $(HAVE_PYTHON),test-python adapters-python) $(if $(HAVE_NODE),test-node) \
 	$(if $(HAVE_GO),test-go) $(if $(HAVE_JAVA),test-java) conformance
 
-test: toolchains lint $(TEST_PARTS)
+test: toolchains engine lint $(TEST_PARTS)
 	@echo "make test: all parts passed"
 
 toolchains:
@@ -168,11 +180,17 @@ toolchains:
 
 lint:
 	cargo fmt --all --check
-	cargo clippy -q --workspace --exclude graceshut-wasm --all-targets --locked -- -D warnings
+	cargo clippy -q --workspace --all-targets --locked --features $(subst $(space),$(comma),$(WASM_CRATES:%=graceshut-%/wasm)) -- -D warnings
 
+WASM_CRATES := c cli python node bench
+empty :=
+space := $(empty) $(empty)
+
+# The peers of the bench bring features of their own, with which the engine would be compiled anew.
 # `graceshut doctor --pid` looks at a live uvicorn, which is in that folder.
 test-rust: $(if $(HAVE_PYTHON),$(AVENV)/ready)
-	cargo test --workspace --locked --exclude graceshut-c --exclude graceshut-wasm
+	cargo test --workspace --locked --exclude graceshut-c --exclude graceshut-wasm --exclude graceshut-bench
+	cargo test --locked -p graceshut-bench
 
 # Twenty rolling restarts behind haproxy, and behind nginx: about a minute and a half. Needs both.
 test-rounds:
@@ -186,13 +204,12 @@ test-browser:
 	cd $(BROWSER) && npm ci --silent --no-audit --no-fund
 	cd $(BROWSER) && GRACESHUT="$(CURDIR)/$(T)/debug/graceshut" UPDATE="$(UPDATE)" npm test
 
-# WebAssembly hooks: the engine, the command, and the C library inside live hosts of five languages. Not yet part of `make test`:
-# the engine takes a quarter of an hour to build on two cores (debug and release). Needs etcd, wat2wasm, clang and wasm-ld.
+# WebAssembly hooks: the engine, the command, and the C library inside live hosts of five languages. Needs etcd, wat2wasm, clang
+# with wasm-ld and wasi-libc, and for the projects of `graceshut hook new` npm and Go.
 test-wasm:
-	cargo clippy -q -p graceshut-wasm --all-targets --locked -- -D warnings
 	cargo test --locked -p graceshut-wasm
 	cargo test --locked -p graceshut-cli --features wasm --test hook
-	$(if $(HAVE_CC),cargo test --locked -p graceshut-c --features wasm --test wasm_hosts)
+	$(if $(HAVE_CC),cargo test --locked -p graceshut-c --test wasm_hosts)
 
 # Registration of WebAssembly with arbitrary bytes, longer than in `make test-wasm` and from another seed each time.
 FUZZ_SECONDS ?= 600
@@ -235,14 +252,14 @@ test-node: adapters-node
 
 # What a test needs and the machine lacks is left out here, and said.
 GO_LACKS := $(strip $(if $(HAVE_PYTHON),,TestGoAsAGuestInPython) $(if $(call have,pkg-config),,TestTheSystemsLibrary))
-empty :=
-GO_TEST := go test -count=1 $(if $(GO_LACKS),-skip '^($(subst $(empty) $(empty),|,$(GO_LACKS)))$$')
+GO_TEST := go test -count=1 $(if $(GO_LACKS),-skip '^($(subst $(space),|,$(GO_LACKS)))$$')
 
 # With the race detector as well; `adaptertest` is a module of its own, with the real gRPC and errgroup.
 test-go: cli c-library go-module
 	$(if $(GO_LACKS),@echo "left out (no Python or no pkg-config): $(GO_LACKS)")
 	cd bindings-go && unformatted="$$(gofmt -l . ../examples/go ../bench/scripts)" && { test -z "$$unformatted" || { echo "gofmt: $$unformatted"; exit 1; }; }
 	cd bindings-go && go vet ./... && $(GO_TEST) ./... && $(GO_TEST) -race ./...
+	cd bindings-go && go vet -tags graceshut_wasm . && go test -count=1 -tags graceshut_wasm -run Wasm .
 	cd bindings-go/adaptertest && go vet ./... && go test -count=1 ./...
 
 # Also on a second JDK, where there is one beside the first.
@@ -252,7 +269,7 @@ test-java: cli java-jar
 # --- conformance -----------------------------------------------------------
 
 LANGUAGES ?=
-conformance: $(if $(HAVE_CC),c-library) $(if $(HAVE_PYTHON),wheel) $(if $(HAVE_NODE),npm) $(if $(HAVE_GO),go-module) \
+conformance: $(if $(HAVE_CC),c-library-wasm) $(if $(HAVE_PYTHON),wheel) $(if $(HAVE_NODE),npm) $(if $(HAVE_GO),go-module) \
 		$(if $(HAVE_JAVA),java-jar)
 	cargo build -q --locked -p graceshut-conformance
 	$(T)/debug/graceshut-conformance --out $(T)/conformance.json $(if $(LANGUAGES),--languages $(LANGUAGES)) \
@@ -261,18 +278,17 @@ conformance: $(if $(HAVE_CC),c-library) $(if $(HAVE_PYTHON),wheel) $(if $(HAVE_N
 
 # --- bench -----------------------------------------------------------------
 
-bench: $(if $(HAVE_CC),c-library) $(if $(HAVE_PYTHON),venv-adapters) $(if $(HAVE_NODE),npm) $(if $(HAVE_GO),go-module) \
+bench: $(if $(HAVE_CC),c-library-wasm) $(if $(HAVE_PYTHON),venv-adapters) $(if $(HAVE_NODE),npm) $(if $(HAVE_GO),go-module) \
 		$(if $(HAVE_JAVA),java-jar)
 	mkdir -p $(T)/bench
 	$(if $(HAVE_CC),for p in leave hang; do cc -O2 -o $(T)/bench/$$p bench/scripts/$$p.c -I$(STAGE)/include -L$(STAGE)/lib -lgraceshut -Wl$(comma)-rpath$(comma)$(CURDIR)/$(STAGE)/lib; done)
 	cargo build --profile peers --locked -p graceshut-bench --features wasm
-	cargo build --release --locked -p graceshut-c --lib --features wasm --target-dir $(T)/wasm
 	cargo build --release --locked -p graceshut-c --lib --features tls --target-dir $(T)/tls
 	$(if $(HAVE_NODE),cp bench/scripts/*.mjs $(NODEDIR)/)
 	$(if $(HAVE_GO),cp bench/scripts/bench.go $(GODIR)/ && cd $(GODIR) && GOMODCACHE="$(CURDIR)/$(GODIR)/cache" $(GO_PACKAGED) go build -o bench bench.go)
 	$(if $(HAVE_JAVA),mkdir -p $(JAVADIR)/bench && javac -d $(JAVADIR)/bench -cp "$(JAVA_CP)" bench/scripts/java/Bench.java)
 	$(T)/peers/graceshut-bench --out $(T)/bench/results.json --library $(STAGE)/lib/libgraceshut.so \
-		--library-tls $(T)/tls/release/libgraceshut_c.so --library-wasm $(T)/wasm/release/libgraceshut_c.so \
+		--library-tls $(T)/tls/release/libgraceshut_c.so --library-wasm $(STAGE)-wasm/lib/libgraceshut.so \
 		$(if $(HAVE_CC),--c-folder $(T)/bench) \
 		$(if $(HAVE_PYTHON),--python $(PY) --python-adapters $(APY) --wheel $(T)/wheels/graceshut-*.whl) \
 		$(if $(HAVE_NODE),--node node --node-folder $(NODEDIR) --tarball $(T)/npm/graceshut-[0-9]*.tgz --tarball-addon $(T)/npm/graceshut-linux-x64-gnu-*.tgz) \
