@@ -76,6 +76,9 @@ pub(crate) fn reason_number(kind: ReasonKind) -> i32 {
         ReasonKind::Stop => 2,
         ReasonKind::HostEnd => 3,
         ReasonKind::Uncaught => 4,
+        ReasonKind::Prestop => 5,
+        ReasonKind::ParentDeath => 6,
+        ReasonKind::StdinEof => 7,
     }
 }
 

@@ -5,7 +5,7 @@ mod common;
 
 use std::time::{Duration, Instant};
 
-use common::{SECOND, Stage, module, play, wat};
+use common::{SECOND, Stage, between_stages, module, play, wat};
 use graceshut::report::HookInfo;
 use graceshut_wasm::{Access, Wasm};
 
@@ -80,16 +80,16 @@ fn caught() -> String {
 
 #[test]
 fn traps_are_failures_with_a_place_and_no_signal_handler_is_installed() {
-    // graceshut's own handlers come and go with each stage, so both looks are between stages.
+    // graceshut's own handlers come and go with each stage, so both looks are between stages, of other tests too.
     drop(Stage::new());
-    let before = caught();
+    let before = between_stages(caught);
     for (body, words) in TRAPS {
         let (hook, _) = play(&module("", body), SECOND * 10);
         let message = hook.message.unwrap();
         assert_eq!(hook.outcome, "failed");
         assert!(message.contains("trap: ") && message.contains(words) && message.contains("function 0"), "{message}");
     }
-    assert_eq!(caught(), before);
+    assert_eq!(between_stages(caught), before);
 }
 
 #[test]

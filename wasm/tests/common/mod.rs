@@ -28,6 +28,12 @@ pub fn cache_folder() -> std::path::PathBuf {
     folder
 }
 
+/// Calls `f` while no stage is there: what the process is like by itself.
+pub fn between_stages<T>(f: impl FnOnce() -> T) -> T {
+    let _one = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+    f()
+}
+
 impl Stage {
     pub fn new() -> Stage {
         let one = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
