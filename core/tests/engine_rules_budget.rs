@@ -140,6 +140,17 @@ fn r6_1_wasm_that_is_not_compiled_in_time_is_not_started_and_says_so() {
 }
 
 #[test]
+fn r6_1_wasm_that_gives_up_on_its_compiler_before_the_engine_looks_is_not_started_either() {
+    let mut b = Bench::new(settings());
+    let h = b.add(HookSpec { kind: Kind::WASM, timeout: Some(ms(100)), ..spec(DRAIN, "h") });
+    b.signal(0, TERM);
+    assert!(b.engine.note_preparing(h));
+    b.handle(101, Event::Done(h, Ending::Ok, None));
+    assert_eq!(b.outcome(h), Some(HookOutcome::NotStarted(NotStarted::NotCompiled)));
+    assert!(!b.engine.is_any_dying());
+}
+
+#[test]
 fn r6_1_a_killed_hook_says_where_it_was() {
     let mut b = Bench::new(settings());
     let h = b.add(HookSpec { kind: Kind::WASM, timeout: Some(ms(100)), ..spec(DRAIN, "h") });

@@ -221,8 +221,14 @@ impl Engine {
         // The deadline decides, not the order in which two threads were scheduled. It has ended, so nobody is told to end it.
         if now >= hook.hard && hook.spec.kind.pause.is_none() {
             let killable = hook.spec.kind.killable;
+            let outcome = match killable {
+                // It gave up by itself, before the engine looked.
+                true if hook.preparing && hook.step != Step::Begun => HookOutcome::NotStarted(NotStarted::NotCompiled),
+                true => HookOutcome::Killed,
+                false => HookOutcome::Abandoned,
+            };
             let place = if let Ending::Stopped(place) = ending { Some(place) } else { None };
-            self.end_running(id, if killable { HookOutcome::Killed } else { HookOutcome::Abandoned }, place, false, now);
+            self.end_running(id, outcome, place, false, now);
             if !killable {
                 self.record(now, What::HookReturned(id));
             }
