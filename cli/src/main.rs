@@ -46,7 +46,7 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    Run(run::Args),
+    Run(Box<run::Args>),
     Stop(stop::Args),
     Prestop(prestop::Args),
     Plan(plan::Args),
@@ -63,7 +63,7 @@ fn main() -> ExitCode {
         return code;
     }
     match Cli::parse().command {
-        Command::Run(args) => run::run(args),
+        Command::Run(args) => run::run(*args),
         Command::Stop(args) => stop::run(args),
         Command::Prestop(args) => prestop::run(args),
         Command::Plan(args) => plan::run(&args),

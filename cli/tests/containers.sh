@@ -1,11 +1,9 @@
 #!/usr/bin/env bash
 # `graceshut run` as PID 1 of real containers, driven by `podman stop` and `podman kill` (make test-containers).
 #
-# podman with runc, cgroupfs and vfs, a root made of busybox and what the binary needs, or of this machine's own folders for the
-# services of the other languages. Needs root, podman, runc and busybox-static; in CI nothing is left out.
+# podman with runc, cgroupfs and vfs, a root made of busybox and what the binary needs. Needs root, podman, runc and busybox-static; in CI nothing is left out.
 set -euo pipefail
 graceshut=$(realpath "$1")
-here=$(realpath "$(dirname "$0")/../..")
 for need in podman runc busybox; do
   if ! command -v "$need" >/dev/null; then
     echo "left out: $need is not installed"
@@ -119,25 +117,5 @@ start several -w /srv/several -- /bin/graceshut run
 timed podman stop -t 10 several; ends several 0 300 4000
 logs=$(podman logs several 2>&1 | grep -oE 'first|last' | tr '\n' ' ')
 [ "$logs" = "first last " ] || die several "order: $logs"
-
-# The demo services, which have graceshut in them, under `run` in a container that sees this machine's folders: as `make demo` left them.
-mounts=()
-for folder in /usr /bin /lib /lib64 /sbin /etc /opt /root "$here"; do
-  [ -e "$folder" ] && mkdir -p "$work/big$folder" && mounts+=(-v "$folder:$folder:ro")
-done
-mkdir -p "$work/big"/{proc,sys,dev,tmp,run}
-service() {
-  local name=$1 port=$2
-  shift 2
-  if [ ! -e "${!#}" ] && [ ! -e "$1" ]; then echo "left out: $name: make demo has not built it"; return; fi
-  root=$work/big start "service-$name" "${mounts[@]}" -e PORT="$port" -e GRACESHUT_PORT="$port" -w "$here" -- "$graceshut" run --grace 9s -- "$@"
-  timed podman stop -t 10 "service-$name"; ends "service-$name" 0 0 9000
-}
-if [ -d "$here/target/demo" ] && [ "${SERVICES:-}" = true ]; then
-  service c 8081 "$here/target/demo/service"
-  service python 8082 "$here/target/venv/bin/python" "$here/examples/python/service.py"
-  service node 8083 "$(command -v node)" "$here/target/node/service.mjs"
-  service go 8084 "$here/target/go/service"
-fi
 
 echo "test result: ok. $passed passed; 0 failed"

@@ -6,7 +6,7 @@
 //! | `inherit`, `taken` | what `run` was started with; signals as they arrive |
 //! | `child`, `user`, `output` | starting a program |
 //! | `unit` | one program: its state, its stop |
-//! | `keeper` | the loop over all of it |
+//! | `keeper`, `grace` | the loop over all of it; stopping |
 //! | `forward`, `tree`, `tty`, `ready` | what becomes of a signal; who belongs to a program; the terminal; readiness |
 //! | `post` | what other threads tell the loop |
 //! | `sys` | system calls |
@@ -14,6 +14,7 @@
 mod args;
 pub mod child;
 pub mod forward;
+mod grace;
 pub mod inherit;
 mod keeper;
 mod output;

@@ -203,10 +203,6 @@ fn check(processes: &[ProcessDecl], plan: &Plan) -> Result<(), Error> {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
-    use serde_json::json;
-
-    use serde_json::json;
-
     use super::*;
 
     fn processes(value: serde_json::Value) -> Result<Vec<ProcessDecl>, Error> {

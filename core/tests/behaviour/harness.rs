@@ -156,6 +156,12 @@ impl Kid {
     }
 
     pub fn start(mut self) -> Running {
+        // A test that fails leaves nothing behind: its child goes with its thread.
+        let goes_along = || match unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) } {
+            0 => Ok(()),
+            _ => Err(std::io::Error::last_os_error()),
+        };
+        unsafe { self.command.pre_exec(goes_along) };
         let mut child = self.command.spawn().unwrap();
         let (to, lines) = channel();
         let (out, err) = (child.stdout.take().unwrap(), child.stderr.take().unwrap());
