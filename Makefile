@@ -278,7 +278,7 @@ conformance: $(if $(HAVE_CC),c-library-wasm) $(if $(HAVE_PYTHON),wheel) $(if $(H
 
 # --- bench -----------------------------------------------------------------
 
-bench: $(if $(HAVE_CC),c-library-wasm) $(if $(HAVE_PYTHON),venv-adapters) $(if $(HAVE_NODE),npm) $(if $(HAVE_GO),go-module) \
+bench: cli $(if $(HAVE_CC),c-library-wasm) $(if $(HAVE_PYTHON),venv-adapters) $(if $(HAVE_NODE),npm) $(if $(HAVE_GO),go-module) \
 		$(if $(HAVE_JAVA),java-jar)
 	mkdir -p $(T)/bench
 	$(if $(HAVE_CC),for p in leave hang; do cc -O2 -o $(T)/bench/$$p bench/scripts/$$p.c -I$(STAGE)/include -L$(STAGE)/lib -lgraceshut -Wl$(comma)-rpath$(comma)$(CURDIR)/$(STAGE)/lib; done)
@@ -287,7 +287,7 @@ bench: $(if $(HAVE_CC),c-library-wasm) $(if $(HAVE_PYTHON),venv-adapters) $(if $
 	$(if $(HAVE_NODE),cp bench/scripts/*.mjs $(NODEDIR)/)
 	$(if $(HAVE_GO),cp bench/scripts/bench.go $(GODIR)/ && cd $(GODIR) && GOMODCACHE="$(CURDIR)/$(GODIR)/cache" $(GO_PACKAGED) go build -o bench bench.go)
 	$(if $(HAVE_JAVA),mkdir -p $(JAVADIR)/bench && javac -d $(JAVADIR)/bench -cp "$(JAVA_CP)" bench/scripts/java/Bench.java)
-	$(T)/peers/graceshut-bench --out $(T)/bench/results.json --library $(STAGE)/lib/libgraceshut.so \
+	$(T)/peers/graceshut-bench --out $(T)/bench/results.json --command $(T)/release/graceshut --library $(STAGE)/lib/libgraceshut.so \
 		--library-tls $(T)/tls/release/libgraceshut_c.so --library-wasm $(STAGE)-wasm/lib/libgraceshut.so \
 		$(if $(HAVE_CC),--c-folder $(T)/bench) \
 		$(if $(HAVE_PYTHON),--python $(PY) --python-adapters $(APY) --wheel $(T)/wheels/graceshut-*.whl) \

@@ -22,6 +22,8 @@ pub fn run(mode: &str) -> Result<(), Any> {
         "many-hooks" => many_hooks(),
         "memory" => memory(),
         "back" => signal_back(),
+        "stamps" => Ok(crate::inits::stamps_child()?),
+        "orphans" => Ok(crate::inits::orphans_child()?),
         #[cfg(feature = "wasm")]
         "wasm-memory" => crate::wasm::memory_child(),
         _ => Err(format!("no such mode: {mode}").into()),

@@ -1,7 +1,7 @@
 //! `make bench`: graceshut beside its peers, in the same run, as ratios of medians.
 //!
 //!     graceshut-bench --out FILE [--python BIN] [--python-adapters BIN] [--node BIN --node-folder DIR] [--go BIN]
-//!         [--java BIN --java-path CP] [--library FILE] [--wheel FILE] [--tarball FILE --tarball-addon FILE] [--only WORD]
+//!         [--java BIN --java-path CP] [--library FILE] [--command FILE] [--wheel FILE] [--tarball FILE --tarball-addon FILE] [--only WORD]
 //!
 //! A row whose language was not given says so. Speed is only judged here, never in a test.
 
@@ -10,6 +10,7 @@ mod exits;
 mod go;
 mod hosts;
 mod inflight;
+mod inits;
 mod java;
 mod process;
 mod servers;
@@ -84,6 +85,7 @@ const MEASURES: &[(&str, Measure)] = &[
     ("Go", go::rows),
     ("java", java::rows),
     ("sizes", sizes::rows),
+    ("graceshut run", inits::rows),
     #[cfg(feature = "wasm")]
     ("wasm hooks", wasm::rows),
 ];

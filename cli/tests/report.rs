@@ -202,25 +202,26 @@ fn what_is_no_report_is_refused_with_the_next_step() {
     fails(".", &["directory"]);
 }
 
-/// A service whose shutdown takes two seconds, with an admin endpoint. Started by a test as a process of its own.
-#[test]
-#[ignore = "this is a child, not a test"]
-fn child() {
+/// A service whose shutdown takes two seconds, with an admin endpoint: what this program is where READY is set.
+fn child(ready: &std::ffi::OsStr) -> ! {
     let gs = graceshut::install(graceshut::Options::default()).unwrap();
     for (phase, name, ms) in [("drain", "jobs", 1000), ("flush", "buffers", 1000)] {
         gs.hook(phase, name).run(move |ctx| ctx.sleep(Duration::from_millis(ms))).unwrap();
     }
-    fs::write(std::env::var("READY").unwrap(), "").unwrap();
+    fs::write(ready, "").unwrap();
     let finished = gs.wait(None).unwrap();
     std::process::exit(finished.exit.code);
 }
 
 #[test]
 fn a_shutdown_is_followed_live() {
+    if let Some(ready) = std::env::var_os("READY") {
+        child(&ready);
+    }
     let folder = Folder::new("report");
     let socket = format!("unix:{}", folder.path("admin"));
     let mut service = Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "child", "--ignored", "--nocapture"])
+        .args(["--exact", "a_shutdown_is_followed_live", "--nocapture"])
         .envs([
             ("GRACESHUT_ADMIN", socket.clone()),
             ("GRACESHUT_REPORT", folder.path("report.json")),

@@ -5,22 +5,9 @@
 
 mod common;
 
-use common::{Done, Folder, graceshut, has};
+use common::{Done, Folder, free_port, graceshut, has};
 use serde_json::Value;
-use std::collections::HashSet;
-use std::net::TcpListener;
 use std::process::Command;
-use std::sync::Mutex;
-
-fn free_port() -> u16 {
-    static GIVEN: Mutex<Option<HashSet<u16>>> = Mutex::new(None);
-    loop {
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        if GIVEN.lock().unwrap().get_or_insert_default().insert(port) {
-            return port;
-        }
-    }
-}
 
 /// Runs a check of a service of ours. `{port}` in its arguments is the load's port, but with --rounds left as it is.
 fn verify(folder: &Folder, service: &str, args: &[&str], options: &[&str]) -> (Done, Value) {

@@ -10,11 +10,11 @@ import asyncio
 import os
 import socket
 import sys
-import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import graceshut
+import graceshut.http_server
 
 gs = graceshut.install(grace=10)
 
@@ -24,34 +24,21 @@ class Handler(BaseHTTPRequestHandler):
     wbufsize = -1  # head and body leave in one write
 
     def do_GET(self):
-        self.route()
+        if self.path == "/work":
+            time.sleep(0.02)
+            self.answer(200, b"done\n")
+        else:
+            self.answer(404, b"not here\n")
 
     def do_POST(self):
         self.rfile.read(int(self.headers.get("Content-Length", 0)))
-        self.route()
-
-    def route(self):
-        if self.path == "/readyz":
-            self.answer(503 if gs.stopping else 200, b"")
-        elif self.path != "/work":
-            self.answer(404, b"not here\n")
-        elif gs.enter():
-            try:  # the unit of work ends when its answer is written
-                time.sleep(0.02)
-                self.answer(200, b"done\n")
-            finally:
-                gs.leave()
-        else:
-            self.answer(503, b"draining\n")
+        self.do_GET()
 
     def answer(self, status, body):
         self.send_response(status)
         self.send_header("Content-Length", str(len(body)))
-        if gs.draining:
-            self.send_header("Connection", "close")
         self.end_headers()
         self.wfile.write(body)
-        self.wfile.flush()
 
     def log_message(self, *args):
         pass
@@ -61,29 +48,10 @@ class Server(ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 256
 
-    def __init__(self, address):
-        self.connections = {}  # open sockets, and since when
-        super().__init__(address, Handler)
-
     def process_request(self, request, client):
         # An answer that does not fill a packet leaves at once.
         request.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self.last_accept = time.monotonic()
-        self.connections[request] = self.last_accept
         super().process_request(request, client)
-
-    def shutdown_request(self, request):
-        self.connections.pop(request, None)
-        super().shutdown_request(request)
-
-    def handle_error(self, request, client):
-        if not isinstance(sys.exc_info()[1], ConnectionError):  # a client that went away is none of ours
-            super().handle_error(request, client)
-
-    last_accept = 0.0
-
-
-server = Server(("127.0.0.1", int(os.environ.get("PORT", "8080"))))
 
 
 def trace(what):
@@ -95,25 +63,11 @@ def deregister():
     trace("announce/deregister")
 
 
-@gs.hook("drain", name="server")
-def stop_server(ctx):
-    # The listener stays open and answers 503 until nobody has come for a while: closing it earlier would reset those who
-    # wait in its queue. Keep-alive connections are told with their next answer; one that is idle for longer gets no reset
-    # either: shutting the reading side makes its thread see the end, after anything that had already arrived.
-    quiet, patience = 0.15, min(1.0, (ctx.remaining or 1.0) / 3)
-    began = time.monotonic()
-    while time.monotonic() < began + patience:
-        since = time.monotonic() - max(server.last_accept, began)
-        if not server.connections and since > quiet or ctx.wait_cancelled(0.01):
-            break
-    server.shutdown()  # the loop ends after the accept it is in
-    server.server_close()
-    for connection in list(server.connections):
-        try:
-            connection.shutdown(socket.SHUT_RD)
-        except OSError:
-            pass  # closed by its own thread in this moment
-    trace("drain/server")
+@gs.on_event
+def server(event):
+    # Its hook in `drain`, named `server`, is the adapter's.
+    if event["event"] == "hook_end" and event.get("hook") == "server":
+        trace("drain/server")
 
 
 @gs.hook("flush")
@@ -143,7 +97,6 @@ def telemetry(ctx):
 
 
 if __name__ == "__main__":
-    gs.serving = True
-    threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
+    http = Server(("127.0.0.1", int(os.environ.get("PORT", "8080"))), Handler)
     print("ready", flush=True)
-    sys.exit(gs.wait())
+    sys.exit(graceshut.http_server.serve(http, ready="/readyz"))

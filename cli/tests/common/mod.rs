@@ -3,12 +3,26 @@
 #![allow(dead_code, reason = "each test file uses its part")]
 
 use serde_json::Value;
+use std::collections::HashSet;
 use std::fs::{self, File};
+use std::net::TcpListener;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
+
+/// A free port that no other test of this run was given.
+pub fn free_port() -> u16 {
+    static GIVEN: Mutex<Option<HashSet<u16>>> = Mutex::new(None);
+    loop {
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        if GIVEN.lock().unwrap().get_or_insert_default().insert(port) {
+            return port;
+        }
+    }
+}
 
 /// A folder of its own, removed at the end.
 pub struct Folder(pub PathBuf);

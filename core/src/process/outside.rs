@@ -35,12 +35,13 @@ pub fn parse(bytes: &[u8]) -> Option<Copy> {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used, clippy::undocumented_unsafe_blocks)]
+    #![allow(clippy::unwrap_used)]
     use super::*;
 
     #[test]
     fn our_own_header_is_one_and_nothing_else_is() {
         let own = super::super::rendezvous::own();
+        // SAFETY: a live header of LEN bytes, in a static.
         let bytes = unsafe { std::slice::from_raw_parts(std::ptr::from_ref(own).cast::<u8>(), LEN) };
         let copy = parse(bytes).unwrap();
         assert_eq!(copy.version, env!("CARGO_PKG_VERSION"));

@@ -96,15 +96,10 @@ fn plan(sheet: &mut Sheet<'_>, service: &Node, grace: &Grace, line: usize) {
     let told = environment(service).find(|(n, _)| n == "GRACESHUT_GRACE").and_then(|(_, v)| parse_duration(&v).ok());
     if let Some(counts) = told.filter(|d| *d > grace.time) {
         let at = service.line_of("stop_grace_period").or(service.line_of("environment")).unwrap_or(line);
-        sheet.say(
-            "plan-grace",
+        sheet.plans_longer(
+            counts,
+            grace,
             at,
-            format!(
-                "graceshut plans with {} (GRACESHUT_GRACE), and KILL comes after {} ({})",
-                format_duration(counts),
-                format_duration(grace.time),
-                grace.origin
-            ),
             format!("stop_grace_period: {}, or GRACESHUT_GRACE={}", format_duration(counts), format_duration(grace.time)),
         );
     }

@@ -15,9 +15,12 @@ mod uwsgi;
 mod yaml;
 
 use super::finding::Finding;
+use command::Grace;
+use graceshut::format_duration;
 use std::fs;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// A larger file is none of these.
 const LIMIT: u64 = 4 * 1024 * 1024;
@@ -51,6 +54,13 @@ impl Sheet<'_> {
         if !silenced(self.text, line, code) {
             self.findings.push(Finding { code, file: self.file.clone(), line, why: why.into(), fix: fix.into() });
         }
+    }
+
+    /// The program was told of `counts`, and has less.
+    fn plans_longer(&mut self, counts: Duration, grace: &Grace, line: usize, fix: String) {
+        let (counts, has) = (format_duration(counts), format_duration(grace.time));
+        let why = format!("graceshut plans with {counts} (GRACESHUT_GRACE), and KILL comes after {has} ({})", grace.origin);
+        self.say("plan-grace", line, why, fix);
     }
 }
 

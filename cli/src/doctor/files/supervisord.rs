@@ -3,7 +3,7 @@
 use super::command::{self, Grace, Place};
 use super::ini::{self, Entry, Style};
 use super::{Sheet, docker, shell};
-use graceshut::{format_duration, parse_duration};
+use graceshut::parse_duration;
 use std::time::Duration;
 
 /// stopwaitsecs, unless told.
@@ -75,16 +75,6 @@ fn plan<'a>(sheet: &mut Sheet<'_>, get: &dyn Fn(&str) -> Option<&'a Entry>, grac
     let told =
         env.value.split(',').find_map(|v| v.trim().strip_prefix("GRACESHUT_GRACE=")).map(|v| v.trim_matches(['"', '\'']));
     if let Some(counts) = told.and_then(|v| parse_duration(v).ok()).filter(|d| *d > grace.time) {
-        sheet.say(
-            "plan-grace",
-            line,
-            format!(
-                "graceshut plans with {} (GRACESHUT_GRACE), and KILL comes after {} ({})",
-                format_duration(counts),
-                format_duration(grace.time),
-                grace.origin
-            ),
-            format!("stopwaitsecs={}", counts.as_secs_f64().ceil()),
-        );
+        sheet.plans_longer(counts, grace, line, format!("stopwaitsecs={}", counts.as_secs_f64().ceil()));
     }
 }

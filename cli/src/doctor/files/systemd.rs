@@ -3,7 +3,7 @@
 use super::command::{self, Grace, Place};
 use super::ini::{self, Entry, Style};
 use super::{Sheet, docker, shell};
-use graceshut::{format_duration, parse_duration};
+use graceshut::parse_duration;
 use std::time::Duration;
 
 /// DefaultTimeoutStopSec, where the distribution did not change it.
@@ -132,17 +132,7 @@ fn plan(sheet: &mut Sheet<'_>, variables: &[String], grace: Option<&Grace>, line
     if let (Some(counts), Some(grace)) = (told, grace)
         && counts > grace.time
     {
-        sheet.say(
-            "plan-grace",
-            line,
-            format!(
-                "graceshut plans with {} (GRACESHUT_GRACE), and KILL comes after {} ({})",
-                format_duration(counts),
-                format_duration(grace.time),
-                grace.origin
-            ),
-            format!("TimeoutStopSec={}", counts.as_secs_f64().ceil()),
-        );
+        sheet.plans_longer(counts, grace, line, format!("TimeoutStopSec={}", counts.as_secs_f64().ceil()));
     }
 }
 
