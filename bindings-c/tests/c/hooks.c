@@ -69,12 +69,17 @@ static int error(void)
 static int for_bindings(void)
 {
     static const int zero = 0, three = 3;
+    static const char *const after_three[] = {"exit 3"};
+    graceshut_hook_options second = GRACESHUT_HOOK_OPTIONS_INIT;
     graceshut_t *gs = install(NULL);
     graceshut_last_act(NULL);
     graceshut_last_act(gs); /* nothing is decided yet: returns */
     hook(gs, "flush", "panics", panics);
     OK(graceshut_hook(gs, "flush", "exit 3", proposes, (void *)&three, NULL, NULL, NULL));
-    OK(graceshut_hook(gs, "flush", "exit 0", proposes, (void *)&zero, NULL, NULL, NULL));
+    /* The first code counts: side by side, either may be the first. */
+    second.after = after_three;
+    second.after_len = 1;
+    OK(graceshut_hook(gs, "flush", "exit 0", proposes, (void *)&zero, NULL, &second, NULL));
     hook(gs, "close", "good", named);
     say("ready");
     idle();
