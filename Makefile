@@ -47,7 +47,7 @@ VERSION := $(shell sed -n 's/^version *= *"\(.*\)"/\1/p' Cargo.toml | head -n 1)
 # Whatever has the WebAssembly engine in it, but the wheel, in one call: each link takes one core for minutes, and so two are made
 # at a time. What follows finds them made (wasm/tests/features.rs: with the same features).
 engine:
-	cargo build --release --locked -p graceshut-c -p graceshut-cli -p graceshut-demo \
+	cargo build --release --locked -p graceshut-c -p graceshut-cli -p graceshut-demo -p graceshut-demo-service -p graceshut-conformance-driver \
 		$(if $(HAVE_NODE),-p graceshut-node --features graceshut-node/wasm) --features graceshut-c/wasm,graceshut-cli/wasm
 
 cli:
@@ -56,11 +56,12 @@ cli:
 rust-service:
 	cargo build --release --locked -p graceshut-demo-service
 
-# Header, .so, .a, .pc and CMake files, staged as `make install` would put them.
+# Header, .so, .a, .pc and CMake files, staged as `make install` would put them. In a folder of cargo's of its own: a library's file
+# has no hash in its name, and so with and without WebAssembly would be linked anew in turns.
 c-library:
-	$(MAKE) -C bindings-c install PREFIX="$(CURDIR)/$(STAGE)" >/dev/null
+	CARGO_TARGET_DIR="$(CURDIR)/$(T)/plain" $(MAKE) -C bindings-c install CARGO_FLAGS=--locked PREFIX="$(CURDIR)/$(STAGE)" >/dev/null
 
-# The same with WebAssembly hooks. The same folder of cargo's: the engine is compiled once for everything that has it.
+# The same with WebAssembly hooks.
 c-library-wasm: c-library
 	$(MAKE) -C bindings-c install CARGO_FLAGS="--locked --features wasm" PREFIX="$(CURDIR)/$(STAGE)-wasm" >/dev/null
 	@size=$$(wc -c < $(STAGE)-wasm/lib/libgraceshut.so); echo "libgraceshut.so with WebAssembly: $$size bytes"; test $$size -le 10000000

@@ -84,7 +84,7 @@ fn make(args: &[&str]) {
             .arg("-f")
             .arg(makefile)
             .args(args)
-            .env("CARGO_TARGET_DIR", target())
+            .env("CARGO_TARGET_DIR", target().join("plain")) // as `make c-library`
             .env_remove("MAKEFLAGS"),
     );
 }
