@@ -218,7 +218,7 @@ fuzz:
 	GRACESHUT_FUZZ_SECONDS=$(FUZZ_SECONDS) GRACESHUT_FUZZ_SEED=$${GRACESHUT_FUZZ_SEED:-$$(date +%s%N)} \
 		cargo test --locked -p graceshut-wasm --test random -- --nocapture
 
-# `graceshut run` alone; UPDATE=1 writes the table of docs/run.md. Needs root, tini, dumb-init, catatonit and strace for all of it.
+# `graceshut run` alone; UPDATE=1 writes the table of README.md. Needs root, tini, dumb-init, catatonit and strace for all of it.
 test-run:
 	cd cli && UPDATE="$(UPDATE)" cargo test --locked --test run
 

@@ -93,6 +93,23 @@ fn compile_fills_the_cache() {
     assert!(!ok && err.contains("missing.wasm"), "{err}");
 }
 
+#[test]
+fn a_program_that_nobody_changes_has_hooks_by_its_file() {
+    let folder = Folder::new("wrapped");
+    folder.file("clock.wasm", CLOCK);
+    let file = "[[hook]]\nphase = \"close\"\nname = \"last words\"\n[hook.wasm]\npath = \"clock.wasm\"\nclock = true\n";
+    std::fs::write(folder.0.join("graceshut.toml"), file).unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_graceshut"));
+    command.args(["run", "--grace", "20s", "--", "sh", "-c", "kill -TERM $PPID; exec sleep 60"]).current_dir(&folder.0);
+    command.env("GRACESHUT_WASM_CACHE", folder.0.join("cache")).env("GRACESHUT_REPORT", folder.0.join("report.json"));
+    let out = command.env_remove("GRACESHUT_CONFIG").stdin(Stdio::null()).output().unwrap();
+    let report = std::fs::read_to_string(folder.0.join("report.json")).unwrap();
+    assert_eq!(out.status.code(), Some(143), "{report} {out:?}");
+    let report: serde_json::Value = serde_json::from_str(&report).unwrap();
+    let close = report["phases"].as_array().unwrap().iter().find(|p| p["name"] == "close").unwrap();
+    assert_eq!((close["hooks"][0]["kind"].as_str(), close["hooks"][0]["outcome"].as_str()), (Some("wasm"), Some("ok")), "{close}");
+}
+
 /// `new` writes a project that builds and runs, where its toolchain is on this machine.
 fn project(lang: &str, tools: &[&str]) {
     if let Some((folder, file)) = built(lang, tools) {

@@ -90,6 +90,8 @@ impl Host for LoopHost {
 
 /// Runs the command; does not return where it gets as far as leaving with the plan's status.
 pub fn run(args: Args) -> ExitCode {
+    #[cfg(feature = "wasm")]
+    graceshut_wasm::enable();
     let inherited = inherit::take();
     let env = child::environment();
     match prepare(&args, inherited, env) {

@@ -1,5 +1,5 @@
 //! What the suites of tini, dumb-init, catatonit and timeout(1) ask, asked of them and of graceshut under their names. An answer is
-//! a few words; where ours differs from theirs it has to be one of [`BETTER`]. With UPDATE=1 the table in docs/run.md is written.
+//! a few words; where ours differs from theirs it has to be one of [`BETTER`]. With UPDATE=1 the table in README.md is written.
 
 use std::fmt::Write as _;
 use std::path::PathBuf;
@@ -414,7 +414,7 @@ fn table(subjects: &[Subject], answers: &[Vec<String>]) -> String {
 }
 
 fn write_down(table: &str) {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/run.md");
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../README.md");
     let text = std::fs::read_to_string(path).unwrap();
     let (begin, end) = ("<!-- peers: written by UPDATE=1 make test-run -->\n", "<!-- /peers -->");
     let (before, rest) = text.split_once(begin).unwrap();
