@@ -1,5 +1,5 @@
 //! The manual pages and shell completions in `cli/man` and `cli/completions`: made from the command line's own description, by
-//! `UPDATE=1 cargo test -p graceshut-cli --bin graceshut generated`, and compared with it otherwise.
+//! `UPDATE=1 cargo test -p graceshut-cli --lib generated`, and compared with it otherwise.
 
 use std::path::Path;
 

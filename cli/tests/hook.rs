@@ -93,21 +93,64 @@ fn compile_fills_the_cache() {
     assert!(!ok && err.contains("missing.wasm"), "{err}");
 }
 
+const FILE: &str = "[[hook]]\nphase = \"close\"\nname = \"last words\"\n[hook.wasm]\npath = \"clock.wasm\"\nclock = true\n";
+
+/// `graceshut run` in that folder, with a `wasm` hook in its file.
+fn wrapped(folder: &Folder, graceshut: &str, command: &str) -> Output {
+    folder.file("clock.wasm", CLOCK);
+    std::fs::write(folder.0.join("graceshut.toml"), FILE).unwrap();
+    let mut shell = Command::new("sh");
+    shell
+        .args(["-c", command])
+        .current_dir(&folder.0)
+        .env("RUN", format!("{graceshut} run --grace 20s --"))
+        .stdin(Stdio::null());
+    shell.env("GRACESHUT_WASM_CACHE", folder.0.join("cache")).env("GRACESHUT_REPORT", folder.0.join("report.json"));
+    shell.env_remove("GRACESHUT_CONFIG").output().unwrap()
+}
+
 #[test]
 fn a_program_that_nobody_changes_has_hooks_by_its_file() {
     let folder = Folder::new("wrapped");
-    folder.file("clock.wasm", CLOCK);
-    let file = "[[hook]]\nphase = \"close\"\nname = \"last words\"\n[hook.wasm]\npath = \"clock.wasm\"\nclock = true\n";
-    std::fs::write(folder.0.join("graceshut.toml"), file).unwrap();
-    let mut command = Command::new(env!("CARGO_BIN_EXE_graceshut"));
-    command.args(["run", "--grace", "20s", "--", "sh", "-c", "kill -TERM $PPID; exec sleep 60"]).current_dir(&folder.0);
-    command.env("GRACESHUT_WASM_CACHE", folder.0.join("cache")).env("GRACESHUT_REPORT", folder.0.join("report.json"));
-    let out = command.env_remove("GRACESHUT_CONFIG").stdin(Stdio::null()).output().unwrap();
-    let report = std::fs::read_to_string(folder.0.join("report.json")).unwrap();
+    let out = wrapped(&folder, env!("CARGO_BIN_EXE_graceshut"), "exec $RUN sh -c 'kill -TERM $PPID; exec sleep 60'");
+    let report = std::fs::read_to_string(folder.0.join("report.json")).unwrap_or_default();
     assert_eq!(out.status.code(), Some(143), "{report} {out:?}");
     let report: serde_json::Value = serde_json::from_str(&report).unwrap();
     let close = report["phases"].as_array().unwrap().iter().find(|p| p["name"] == "close").unwrap();
-    assert_eq!((close["hooks"][0]["kind"].as_str(), close["hooks"][0]["outcome"].as_str()), (Some("wasm"), Some("ok")), "{close}");
+    assert_eq!(
+        (close["hooks"][0]["kind"].as_str(), close["hooks"][0]["outcome"].as_str()),
+        (Some("wasm"), Some("ok")),
+        "{close}"
+    );
+}
+
+#[test]
+fn what_is_inherited_goes_through_the_program_with_the_engine() {
+    let folder = Folder::new("inherited");
+    let look = "grep -E '^Sig(Blk|Ign)' /proc/self/status";
+    for ignored in ["", "trap '' PIPE USR1; ", "trap '' CHLD; "] {
+        let command = format!("{ignored}{look}; exec $RUN {look}");
+        let out = wrapped(&folder, env!("CARGO_BIN_EXE_graceshut"), &command);
+        let lines: Vec<_> = out.stdout.split(|b| *b == b'\n').filter(|l| l.starts_with(b"Sig")).collect();
+        assert_eq!(lines.len(), 4, "{out:?}");
+        assert_eq!(lines[..2], lines[2..], "{out:?}");
+    }
+    let out = wrapped(&folder, env!("CARGO_BIN_EXE_graceshut"), "exec $RUN env");
+    assert!(!String::from_utf8_lossy(&out.stdout).contains("GRACESHUT_INHERITED"), "{out:?}");
+}
+
+#[test]
+fn without_the_program_with_the_engine_it_says_so() {
+    let folder = Folder::new("alone");
+    let alone = folder.0.join("graceshut");
+    std::fs::copy(env!("CARGO_BIN_EXE_graceshut"), &alone).unwrap();
+    let out = wrapped(&folder, alone.to_str().unwrap(), "exec $RUN true");
+    assert_eq!(out.status.code(), Some(125), "{out:?}");
+    let said = String::from_utf8_lossy(&out.stderr);
+    assert!(said.contains("graceshut-wasm, which is neither beside graceshut nor on PATH"), "{said}");
+    // What only reads the file does not need it.
+    let plan = Command::new(&alone).arg("plan").current_dir(&folder.0).output().unwrap();
+    assert!(plan.status.success() && String::from_utf8_lossy(&plan.stdout).contains("wasm clock.wasm"), "{plan:?}");
 }
 
 /// `new` writes a project that builds and runs, where its toolchain is on this machine.

@@ -34,8 +34,9 @@ use std::process::ExitCode;
 
 use graceshut::ProcessDecl;
 use graceshut::config::{Config, Sources, processes, resolve};
-use graceshut::{Exit, ExitPlan, Host, Installer, Options, Order, ReadyWhen, Runtime};
+use graceshut::{DeclKind, Exit, ExitPlan, Host, Installer, Options, Order, ReadyWhen, Runtime};
 
+use crate::elsewhere;
 use child::{Place, Program};
 use keeper::{Keeper, Living, Manners, TimeLimit};
 use post::{Note, Post};
@@ -90,8 +91,6 @@ impl Host for LoopHost {
 
 /// Runs the command; does not return where it gets as far as leaving with the plan's status.
 pub fn run(args: Args) -> ExitCode {
-    #[cfg(feature = "wasm")]
-    graceshut_wasm::enable();
     let inherited = inherit::take();
     let env = child::environment();
     match prepare(&args, inherited, env) {
@@ -134,6 +133,9 @@ fn prepare(args: &Args, inherited: inherit::Inherited, env: Vec<(OsString, OsStr
     let sources = Sources::from_process();
     let own = |e: graceshut::Error| Failure::own(e.to_string());
     let config = resolve(options.clone(), &sources).map_err(own)?;
+    if !elsewhere::is_here() && config.hooks.iter().any(|hook| matches!(hook.kind, DeclKind::Wasm(_))) {
+        return Err(Failure::own(inherited.hand_over()));
+    }
     let processes = processes(&sources, &config.plan).map_err(own)?;
     check(args, &config, &processes)?;
     let pid1 = sys::own_pid() == 1;
