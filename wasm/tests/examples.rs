@@ -117,6 +117,30 @@ fn a_deregistration_that_fails_says_why() {
     assert!(message(example("deregister.wasm").http(&["PUT"], "127.0.0.1:1")).contains("config.url is missing"));
 }
 
+/// The endpoint is a stand-in: the answer of Istio's agent to the request it documents.
+#[test]
+fn a_sidecar_is_told_to_quit() {
+    let agent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = agent.local_addr().unwrap().to_string();
+    let asked = std::thread::spawn(move || {
+        let (mut stream, _) = agent.accept().unwrap();
+        stream.set_read_timeout(Some(SECOND * 10)).unwrap();
+        let mut request = Vec::new();
+        while !request.ends_with(b"\r\n\r\n") {
+            let mut byte = [0];
+            stream.read_exact(&mut byte).unwrap();
+            request.push(byte[0]);
+        }
+        stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nOK").unwrap();
+        String::from_utf8(request).unwrap()
+    });
+    let url = format!("http://{address}/quitquitquit");
+    let (hook, _) = play(&example("deregister.wasm").http(&["POST"], &address).config("url", &url), SECOND * 10);
+    assert_eq!(hook.outcome, "ok", "{hook:?}");
+    let request = asked.join().unwrap();
+    assert!(request.starts_with("POST /quitquitquit HTTP/1."), "{request}");
+}
+
 #[test]
 fn a_final_state_is_written_and_spooled_files_are_moved() {
     let folder = folder("state");
