@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use graceshut::{Exit, Options, ReportTo};
 
-use crate::process::mono_ns;
+use crate::process::{BACK_ROUNDS, mono_ns};
 
 type Any = Box<dyn std::error::Error>;
 
@@ -103,9 +103,6 @@ fn channel_jobs() -> Result<f64, Any> {
     }
     Ok(begin.elapsed().as_secs_f64() * 1e6 / f64::from(HOOKS))
 }
-
-/// Rounds of `back`.
-pub const BACK_ROUNDS: usize = 40;
 
 /// Sends USR1 to the parent as a `signal` hook does (by pidfd), and says when it began to.
 fn signal_back() -> Result<(), Any> {

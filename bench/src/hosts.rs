@@ -98,7 +98,7 @@ fn sample(tools: &Tools, language: &str) -> Result<(f64, f64)> {
 /// What a hook's signal takes from the sender's first instruction to here, in microseconds.
 fn way_back() -> Result<Vec<f64>> {
     let mut child = Running::start(Command::new(std::env::current_exe()?).args(["child", "back"]))?;
-    (0..crate::child::BACK_ROUNDS)
+    (0..crate::process::BACK_ROUNDS)
         .map(|_| {
             let here = wait_usr1(Duration::from_secs(5))?;
             let begin: f64 = child.until("stamps")?.parse().map_err(Error::other)?;

@@ -10,6 +10,9 @@ pub struct Running {
     out: BufReader<ChildStdout>,
 }
 
+/// Rounds of the child `back`.
+pub const BACK_ROUNDS: usize = 40;
+
 /// Wall clock in microseconds: what the report uses.
 pub fn wall_us() -> f64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos() as f64 / 1000.0

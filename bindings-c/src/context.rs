@@ -6,9 +6,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use graceshut::{Completion, Context, Error, HookError};
 
 use crate::callback::{UserData, graceshut_destroy_fn};
-use crate::error::{GRACESHUT_CANCELLED, GRACESHUT_PANICKED, guard, guard_or, null};
+use crate::error::{GRACESHUT_CANCELLED, GRACESHUT_PANICKED, guard, guard_or};
 use crate::options::{as_micros, micros};
-use crate::text::{c_string, give, optional, required};
+use crate::text::{c_string, give, null, optional, required};
 
 /// What a running hook knows. (spec 8.3) Valid during the hook's call, or until its completion is finished; any thread.
 pub struct graceshut_ctx {

@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::ffi::{CStr, CString, c_char, c_int};
 
-use graceshut::{Error, ErrorKind};
+use graceshut::Error;
 
 use crate::text::c_string;
 
@@ -126,14 +126,11 @@ pub(crate) fn guard_or<T>(fallback: T, body: impl FnOnce() -> Result<T, Error>) 
     answer
 }
 
-pub(crate) fn null(what: &str) -> Error {
-    Error::new(ErrorKind::Null, format!("{what} is null"))
-}
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, clippy::panic)]
     use super::*;
+    use graceshut::ErrorKind;
 
     fn words() -> String {
         // SAFETY: `graceshut_last_error` gives a NUL-terminated string of this thread.

@@ -8,10 +8,11 @@ use graceshut::{Error, ErrorKind, HookBuilder, HookHandle, Removal, Runtime};
 
 use crate::callback::{UserData, graceshut_destroy_fn};
 use crate::context::{graceshut_completion, graceshut_ctx};
-use crate::error::{guard, null};
-use crate::options::{check_size, micros};
+use crate::error::guard;
+use crate::options::micros;
 use crate::runtime::{graceshut_t, handle};
-use crate::text::required;
+use crate::size::check_size;
+use crate::text::{null, required};
 
 /// A hook that returns when it is done: 0 ok; `GRACESHUT_CANCELLED` when it stopped because it was cancelled; anything else
 /// failed (say why with `graceshut_ctx_set_error`). `ctx` is valid during the call. On a worker thread of graceshut, with the

@@ -4,7 +4,7 @@ use std::ffi::{c_char, c_int, c_void};
 
 use graceshut::{Chain, Error, ExitPlan, Host};
 
-use crate::options::check_size;
+use crate::size::check_size;
 use crate::text::{optional, required};
 
 /// Do not call the handler that was there before.

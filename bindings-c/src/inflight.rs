@@ -4,8 +4,8 @@ use std::ffi::{c_char, c_int};
 
 use graceshut::InFlight;
 
-use crate::error::{guard, guard_or, null};
-use crate::text::optional;
+use crate::error::{guard, guard_or};
+use crate::text::{null, optional};
 
 /// One group of work in flight: a page of counters with a documented layout, see the end of this header. Lives as long as
 /// the process; any thread.

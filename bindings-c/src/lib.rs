@@ -26,6 +26,8 @@ mod error;
 
 mod text;
 
+mod size;
+
 pub use callback::*;
 pub use context::*;
 pub use error::*;

@@ -5,8 +5,9 @@ use std::ffi::c_int;
 use graceshut::clock::At;
 use graceshut::listener::{self, Linger, Seen};
 
-use crate::error::{guard_or, null};
+use crate::error::guard_or;
 use crate::options::limit;
+use crate::text::null;
 
 /// Flag: every process that has the listeners open stops (a prefork server). Else a listener that another process has open is
 /// left alone.

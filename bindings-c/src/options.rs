@@ -7,6 +7,7 @@ use graceshut::config::{NumberUnit, options_from_json};
 use graceshut::{Error, ErrorKind, Exit, Options, Repeat};
 
 use crate::host::graceshut_host;
+use crate::size::check_size;
 use crate::text::optional;
 
 /// Flag: defer action on a trigger until `graceshut_ready`, at most 1 s, for programs that register many hooks. (spec 2.5)
@@ -89,18 +90,6 @@ pub(crate) unsafe fn read(p: *const graceshut_options) -> Result<(Options, *cons
     }
     set_choices(&mut options, o)?;
     Ok((options, o.host))
-}
-
-/// A struct of another size was compiled against another header: refused before anything else of it is read.
-pub(crate) fn check_size(given: usize, ours: usize, what: &str, init: &str) -> Result<(), Error> {
-    if given == ours {
-        return Ok(());
-    }
-    let version = env!("CARGO_PKG_VERSION");
-    let message = format!(
-        "{what}.size is {given}, this library's is {ours}: begin with {init} and build against the header of version {version}"
-    );
-    Err(Error::new(ErrorKind::AbiMismatch, message))
 }
 
 fn set_choices(options: &mut Options, o: &graceshut_options) -> Result<(), Error> {

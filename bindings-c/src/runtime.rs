@@ -5,10 +5,10 @@ use std::ffi::{c_char, c_int, c_void};
 use graceshut::{Chain, Error, ErrorKind, HookError, Installer, Native, Runtime, State};
 
 use crate::callback::{UserData, graceshut_destroy_fn};
-use crate::error::{guard, guard_or, null};
+use crate::error::{guard, guard_or};
 use crate::host::{ForeignHost, GRACESHUT_CHAIN_ALWAYS, GRACESHUT_CHAIN_NEVER};
 use crate::options::{graceshut_options, limit, micros, read};
-use crate::text::{c_string, give, optional, required};
+use crate::text::{c_string, give, null, optional, required};
 
 /// A handle to the one runtime of this process. Any thread, also several at once.
 pub struct graceshut_t {

@@ -4,8 +4,6 @@ use std::ffi::{CStr, CString, c_char};
 
 use graceshut::{Error, ErrorKind};
 
-use crate::error::null;
-
 /// Reads a required string.
 ///
 /// # Safety
@@ -28,6 +26,10 @@ pub(crate) unsafe fn optional<'a>(p: *const c_char, what: &str) -> Result<Option
     text.to_str()
         .map(Some)
         .map_err(|_| Error::new(ErrorKind::NotUtf8, format!("{what} \"{}\" is not valid UTF-8", text.to_string_lossy())))
+}
+
+pub(crate) fn null(what: &str) -> Error {
+    Error::new(ErrorKind::Null, format!("{what} is null"))
 }
 
 /// A C string of these words; a NUL inside would end it early and is left out.

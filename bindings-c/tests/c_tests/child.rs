@@ -58,7 +58,7 @@ pub fn start_with(kit: &Kit, program: &str, args: &[&str], env: &[(&str, &str)])
     static NUMBER: AtomicU32 = AtomicU32::new(0);
     let number = NUMBER.fetch_add(1, SeqCst);
     let report = kit.folder.join(format!("report-{number}.json"));
-    let log = kit.folder.join(format!("log-{number}"));
+    let log = kit.log(number);
     let _ = fs::remove_file(&report);
     let _ = fs::remove_file(&log);
     let mut command = kit.command(&kit.program(program), &log);

@@ -134,6 +134,12 @@ impl Kit {
         args
     }
 
+    /// Where a checker says what it found. With the runner's own pid in it: what a run that was killed has left in this folder
+    /// is nobody's finding.
+    pub fn log(&self, number: u32) -> PathBuf {
+        self.folder.join(format!("log-{}-{number}", std::process::id()))
+    }
+
     /// The command that runs a program this way, and valgrind's log.
     pub fn command(&self, program: &Path, log: &Path) -> Command {
         if self.how == How::Valgrind {

@@ -1,6 +1,7 @@
 //! Compose files: `stop_grace_period` against what the command needs, `stop_signal`, `init`, the command itself.
 
-use super::command::{self, Grace, Place};
+use super::command;
+use super::place::{Grace, Place};
 use super::yaml::Node;
 use super::{Sheet, docker, shell};
 use graceshut::{format_duration, parse_duration};

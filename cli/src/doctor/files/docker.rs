@@ -1,6 +1,7 @@
 //! Dockerfiles: what becomes PID 1, and by which signal it is stopped.
 
-use super::command::{self, Place};
+use super::command;
+use super::place::Place;
 use super::{Sheet, script, shell};
 use std::fs;
 

@@ -1,7 +1,8 @@
 //! Kubernetes manifests: the grace period and what preStop leaves of it, readiness, delay, sidecars, commands.
 
 use super::Sheet;
-use super::command::{self, Grace, Place};
+use super::command;
+use super::place::{Grace, Place};
 use super::shell;
 use super::yaml::Node;
 use graceshut::{format_duration, parse_duration};

@@ -5,6 +5,7 @@ mod compose;
 mod docker;
 mod ini;
 mod kube;
+mod place;
 mod procfile;
 mod script;
 mod servers;
@@ -15,8 +16,8 @@ mod uwsgi;
 mod yaml;
 
 use super::finding::Finding;
-use command::Grace;
 use graceshut::format_duration;
+use place::Grace;
 use std::fs;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};

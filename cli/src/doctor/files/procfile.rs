@@ -1,7 +1,8 @@
 //! Procfiles: the command of each process type. The platform sends TERM to every process there is, so that wrappers do no harm.
 
 use super::Sheet;
-use super::command::{self, Place};
+use super::command;
+use super::place::Place;
 
 /// Examines every process type.
 pub fn check(sheet: &mut Sheet<'_>) {

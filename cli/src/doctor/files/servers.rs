@@ -1,7 +1,7 @@
 //! Servers and workers people run, by their command lines: how long each takes to stop, and what it takes TERM for.
 
 use super::Sheet;
-use super::command::{Grace, Place};
+use super::place::{Grace, Place};
 use graceshut::format_duration;
 use std::fs;
 use std::time::Duration;

@@ -1,7 +1,8 @@
 //! supervisord: stopwaitsecs, whom the signals reach, the command.
 
-use super::command::{self, Grace, Place};
+use super::command;
 use super::ini::{self, Entry, Style};
+use super::place::{Grace, Place};
 use super::{Sheet, docker, shell};
 use graceshut::parse_duration;
 use std::time::Duration;
