@@ -12,8 +12,12 @@ def test_fastapi_service(tmp_path):
     options = ["--after", "500ms", "--ready", url + "/readyz", "--load", url + "/work"]
     run = Verified(tmp_path / "run", command, *options, env={"PORT": str(port)})
     assert run.status == 0 and run.lost == 0, run.words
-    assert run.traces == [
-        "announce/deregister", "drain/server", "flush/offsets", "flush/buffers",
+    # The line of the adapter's hook comes from an event, told on a thread of its own: the hooks of the next phase may be ahead of it.
+    traces = run.traces
+    traces.remove("drain/server")
+    traces[1:3] = sorted(traces[1:3])  # the two of flush run side by side
+    assert traces == [
+        "announce/deregister", "flush/buffers", "flush/offsets",
         "close/files", "close/pool", "final/telemetry after SIGTERM",
     ], run.words
     assert {h["outcome"] for p in run.reports[0]["phases"] for h in p["hooks"]} == {"ok"}

@@ -31,8 +31,10 @@ def test_interrupt_and_stop(tmp_path, row):
     try:
         client.wait_for_ready(timeout=30)
         assert execute(client, INSTALL % str(flushed))["status"] == "ok"
-        client.execute("import time; time.sleep(20)")
-        time.sleep(0.5)
+        # Else the kernel throws away what it is sent for a moment after the error.
+        client.execute("import time; print('asleep', flush=True); time.sleep(20)", stop_on_error=False)
+        while client.get_iopub_msg(timeout=20)["msg_type"] != "stream":
+            pass
         began = time.monotonic()
         manager.interrupt_kernel()
         reply = client.get_shell_msg(timeout=15)["content"]
