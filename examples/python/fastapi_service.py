@@ -39,7 +39,7 @@ async def work():
 
 
 def trace(what):
-    print(f"trace {what}", flush=True)
+    print(f"trace {what}\n", end="", flush=True)  # one write: hooks and events have threads of their own
 
 
 @gs.hook("announce")

@@ -55,7 +55,7 @@ class Server(ThreadingHTTPServer):
 
 
 def trace(what):
-    print(f"trace {what}", flush=True)
+    print(f"trace {what}\n", end="", flush=True)  # one write: hooks and events have threads of their own
 
 
 @gs.hook("announce")
