@@ -1,7 +1,7 @@
 # What the tests in real containers share; sourced with the path of `graceshut` in $1.
 #
 # podman with runc, cgroupfs and vfs, no network, a root made of busybox: needs root, podman, runc and busybox-static. Nothing waits
-# without a limit; each case ends with a look for what it left behind, and so does a failure.
+# without a limit; every case ends with a look for what it left behind, and so does a failure.
 graceshut=$(realpath "$1")
 passed=0
 ids=()
@@ -75,7 +75,7 @@ make_root() {
   cp "$graceshut" "$root/bin/graceshut"
   echo 'root:x:0:0:root:/:/bin/sh' > "$root/etc/passwd"
   # Says here, and not after every limit below, that this machine runs no container.
-  podman run --rm "${options[@]}" --rootfs "$root" /bin/true || { echo "podman cannot run a container here (it says why above)"; exit 1; }
+  podman run --rm --network=none "${options[@]}" --rootfs "$root" /bin/true || { echo "podman cannot run a container here (it says why above)"; exit 1; }
 }
 
 say() { echo "test $1 ... ok ($2)"; passed=$((passed + 1)); }
@@ -89,11 +89,12 @@ options=(--security-opt seccomp=unconfined --ulimit nofile=1024:1024 --ulimit np
 
 # create NAME [podman options --] WORDS...: a container that is still to start.
 create() {
-  local name=$1 more=()
+  local name=$1 more=() id
   shift
   while [ "$1" != -- ]; do more+=("$1"); shift; done
   shift
-  ids+=("$(podman create --name "$name" "${options[@]}" "${more[@]}" --rootfs "$root" "$@")") || die "$name" "podman create failed"
+  id=$(podman create --name "$name" "${options[@]}" "${more[@]}" --rootfs "$root" "$@") || die "$name" "podman create failed"
+  ids+=("$id")
 }
 
 # start NAME [podman options --] WORDS...: a container that is running and has said `ready`.

@@ -24,6 +24,13 @@ timed podman stop -t 10 stubborn; ends stubborn 137 700 5000
 start from-outside -- /bin/graceshut run --grace 60s -- sh -c "$stubborn"
 timed podman stop -t 1 from-outside; ends from-outside 137 900 6000
 
+# The second TERM leaves CMD 100 ms, of the 60 s.
+start second-term -- /bin/graceshut run --grace 60s -- sh -c "$stubborn"
+podman kill -s TERM second-term >/dev/null
+sleep 0.6 # a signal within 500 ms of the last one is the same one (spec 7.1)
+podman kill -s TERM second-term >/dev/null
+timed podman wait second-term; ends second-term 137 0 5000
+
 start signals -- /bin/graceshut run --rewrite USR1:TERM -- sh -c "$handler"
 timed podman kill -s USR1 signals; ends signals 4 0 4000
 
