@@ -4,7 +4,7 @@
 # without a limit; every case ends with a look for what it left behind, and so does a failure.
 graceshut=$(realpath "$1")
 passed=0
-ids=()
+ids=(none-yet)
 
 # left_out WHAT: outside CI a lack is said, in CI it is a failure.
 left_out() {
@@ -27,24 +27,28 @@ END
 chmod +x "$podman"
 podman() { "$podman" "$@"; }
 
-# remains: what is left of every container so far, a line each; "" when there is nothing.
+# of_ours FILE...: those that name one of our containers.
+of_ours() { grep -F "${ids[@]/#/-e}" "$@"; }
+cgroups() { find /sys/fs/cgroup -depth -type d -name 'libpod-*' 2>/dev/null | of_ours || true; }
+
+# remains: what is left of every container so far, a line each; nothing when there is nothing.
 remains() {
+  local process
   podman ps -aq --no-trunc 2>&1 | sed 's/^/container /'
-  sed -n "s|^[^ ]* [^ ]* [^ ]* [^ ]* \($work/[^ ]*\).*|mount \1|p" /proc/self/mountinfo
-  local id process
-  for id in "${ids[@]}"; do
-    for process in $(grep -ls "$id" /proc/[0-9]*/cgroup /proc/[0-9]*/cmdline | cut -d/ -f3 | sort -u); do
-      # One that ended since is none, nor is a zombie whose parent has not come to it.
-      grep -qs '^State:[[:space:]]*[^ZX]' "/proc/$process/status" && echo "process $process: $(tr '\0' ' ' < "/proc/$process/cmdline" 2>/dev/null)"
-    done
+  sed -nE "s|^([^ ]+ ){4}($work/[^ ]*).*|mount \2|p" /proc/self/mountinfo
+  cgroups | sed 's/^/cgroup /'
+  # Podman's own have the folder in their arguments; what runs in a container is in its cgroup.
+  for process in $({ grep -lsF "$work" /proc/[0-9]*/cmdline; of_ours -ls /proc/[0-9]*/cgroup; } | cut -d/ -f3 | sort -u); do
+    # One that has ended since is none, nor is a zombie whose parent has not come to it.
+    grep -qs '^State:[[:space:]]*[^ZX]' "/proc/$process/status" || continue
+    echo "process $process: $(tr '\0' ' ' 2>/dev/null < "/proc/$process/cmdline")"
   done
-  return 0
 }
 
 # nothing_remains: within ten seconds; podman's own clean-up runs beside us.
 nothing_remains() {
   local until=$((SECONDS + 10))
-  while left=$(remains) && [ -n "$left" ]; do
+  while left=$(remains); [ -n "$left" ]; do
     [ $SECONDS -lt $until ] || return 1
     sleep 0.1
   done
@@ -54,7 +58,9 @@ nothing_remains() {
 clean_up() {
   local status=$?
   trap - EXIT
-  podman rm -af -t 0 >/dev/null 2>&1 || true
+  # Where a container's monitor was killed, the first only finds that out, and its empty cgroups are nobody's.
+  for _ in 1 2 3; do podman rm -af -t 0 >/dev/null 2>&1 && break; done
+  cgroups | xargs -r rmdir 2>/dev/null || true
   if ! nothing_remains; then
     echo "left behind: $left"
     [ $status -ne 0 ] || status=1
@@ -63,6 +69,7 @@ clean_up() {
   exit $status
 }
 trap clean_up EXIT
+trap 'exit 129' HUP
 trap 'exit 130' INT
 trap 'exit 143' TERM
 
