@@ -2,6 +2,7 @@
 #
 # podman with runc, cgroupfs and vfs, no network, a root made of busybox: needs root, podman, runc and busybox-static. Nothing waits
 # without a limit; every case ends with a look for what it left behind, and so does a failure.
+PATH=$PATH:/usr/sbin # of runc
 graceshut=$(realpath "$1")
 passed=0
 ids=(none-yet)
