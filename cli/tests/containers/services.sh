@@ -135,18 +135,18 @@ killed_by_kill() {
 
 # ---- with a hook that never ends ------------------------------------------
 
-# hung NAME GRACE [BEFORE...]: the service runs, with such a hook in `close`; BEFORE is what starts it, and does not read its file.
+# hung NAME GRACE PHASE [BEFORE...]: the service runs, with such a hook in that phase; BEFORE is what starts it, and does not read its file.
 hung() {
   local file=GRACESHUT_CONFIG
-  [ $# = 2 ] || file=NOT_READ_BY_RUN
+  [ $# = 3 ] || file=NOT_READ_BY_RUN
   cat > "$out/graceshut.toml" <<T
 report = "$out/report.json"
 [[hook]]
-phase = "close"
+phase = "$3"
 name = "hung"
 exec = ["sh", "-c", "trap '' TERM; touch $out/hangs; while :; do sleep 0.1; done"]
 T
-  start "$1" "${needs[@]}" -e GRACESHUT_GRACE="$2" -e "$file=$out/graceshut.toml" -- "${@:3}" "${command[@]}"
+  start "$1" "${needs[@]}" -e GRACESHUT_GRACE="$2" -e "$file=$out/graceshut.toml" -- "${@:4}" "${command[@]}"
 }
 
 # reports NAME PATTERN...: the service's report has them all.
@@ -168,7 +168,7 @@ budget_kept() {
   over "$1" "status 1, degraded in $((used / 1000)) ms of $2 s"
 }
 
-# A grace of 60 s and a `podman stop` that waits one: killed from outside, and with PID 1 everything it had started.
+# A grace of 60 s, of which `announce` may have a quarter, and a `podman stop` that waits one second: killed from outside, and with PID 1 everything it had started.
 killed_from_outside() {
   timed podman stop -t 1 "$1"; left_with "$1" 137 900 6000
   [ -e "$out/hangs" ] || die "$1" "killed before its hook ran"
@@ -200,11 +200,11 @@ for service in "$@"; do
   of "$language" "${service#*=}"; killed_under_run "$language-run-kill"
   of "$language" "${service#*=}"; killed_by_kill "$language-kill-kill"
 
-  of "$language" "${service#*=}"; hung "$language-hung" 3s; budget_kept "$language-hung" 3
+  of "$language" "${service#*=}"; hung "$language-hung" 3s close; budget_kept "$language-hung" 3
   of "$language" "${service#*=}"
-  hung "$language-run-hung" 3s /bin/graceshut run --child-config "$out/graceshut.toml" --; budget_kept "$language-run-hung" 3
-  of "$language" "${service#*=}"; hung "$language-hung-stop-1" 60s; killed_from_outside "$language-hung-stop-1"
-  of "$language" "${service#*=}"; hung "$language-hung-twice" 20s; cut_by_a_second_term "$language-hung-twice"
+  hung "$language-run-hung" 3s close /bin/graceshut run --child-config "$out/graceshut.toml" --; budget_kept "$language-run-hung" 3
+  of "$language" "${service#*=}"; hung "$language-hung-stop-1" 60s announce; killed_from_outside "$language-hung-stop-1"
+  of "$language" "${service#*=}"; hung "$language-hung-twice" 20s close; cut_by_a_second_term "$language-hung-twice"
 done
 [ $# = 0 ] || [ $all_busy -gt 0 ] || { echo "FAILED: nothing was ever in flight"; exit 1; }
 finish
