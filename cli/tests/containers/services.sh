@@ -10,7 +10,7 @@ set -euo pipefail
 here=$(realpath "$(dirname "$0")")
 shift
 make_root
-cd "$PWD" # without links: it is mounted under its own name
+cd -P . # it is mounted under its own name
 
 mounts=(-v /usr:/usr:ro -v "$PWD:$PWD:ro" -w "$PWD" --tmpfs /tmp:exec)
 for folder in /lib /lib64; do
@@ -40,7 +40,7 @@ of() {
   [ -z "$prefix" ] || needs+=(-v "$prefix:$prefix:ro")
 }
 
-# left_cleanly NAME FILE: the report is there, every phase ran in order, and it ended clean with status 0.
+# left_cleanly NAME FILE [PHASES]: the report is there, and says clean, status 0, and what became of each phase, in order.
 left_cleanly() {
   local phases
   [ -s "$2" ] || die "$1" "no report in $(basename "$2")"
@@ -72,7 +72,8 @@ loaded() {
 number() { grep -oE "\"$1\": [0-9]+" "$out/verdict.json" | head -n 1 | grep -oE '[0-9]+$'; }
 requests() { echo "$(number sent) requests, $(number lost) lost; podman $(grep -oE 'took [0-9]+ ms' "$out/verdict" | head -n 1)"; }
 
-# in_flight NAME FILE: what was in flight when the service stopped taking more was finished. How much that is depends on the instant: see `all_busy`.
+# in_flight NAME FILE: what was in flight when the service stopped taking more was finished. How much that is depends on the instant,
+# so that one case may meet nothing; all together may not (see the end).
 in_flight() {
   busy=$(grep -oE '"at_drain_start":[0-9]+' "$2" | grep -oE '[0-9]+$')
   grep -q '"at_drain_end":0' "$2" || die "$1" "not all was finished"
