@@ -7,6 +7,7 @@
 #   make conformance [SCENARIOS=DIR] [ONLY=name,...] [LANGUAGES=go,java] [UPDATE=1]   every scenario in every language
 #   make test-wasm   WebAssembly hooks; make fuzz: registration of WebAssembly with arbitrary bytes, FUZZ_SECONDS=600
 #   make test-rounds, make test-browser   rolling restarts behind haproxy and nginx; the HTML report in Chromium
+#   make test-containers   every service and `graceshut run` as PID 1 of real containers: podman
 #   make install PREFIX=/usr/local   header, libraries, pkg-config and CMake files
 #
 # A toolchain that is missing is named and skipped; with CI=true that is a failure.
@@ -38,7 +39,7 @@ VERSION := $(shell sed -n 's/^version *= *"\(.*\)"/\1/p' Cargo.toml | head -n 1)
 
 .PHONY: demo test bench install clean header fmt lint conformance fuzz \
 	engine cli rust-service c-library c-library-wasm wheel npm node-packages adapters-node venv venv-adapters adapters-python go-archive go-module \
-	java-native java-jar java-demo \
+	java-native java-jar java-demo c-service node-service go-service \
 	test-rust test-run test-run-long test-containers test-rounds test-browser test-wasm test-c test-python test-python-all test-node \
 	test-go test-java toolchains
 
@@ -146,19 +147,35 @@ java-demo: java-jar
 
 # --- demo ------------------------------------------------------------------
 
-DEMO := $(if $(HAVE_CC),--service "c=$(T)/demo/service",--missing "c=no C compiler (cc)") \
-	--service "rust=$(T)/release/graceshut-demo-service" \
-	$(if $(HAVE_PYTHON),--service "python=$(PY) examples/python/service.py" --service "fastapi=$(APY) examples/python/fastapi_service.py",--missing "python=no python3 with venv") \
-	$(if $(HAVE_NODE),--service "node=node $(NODEDIR)/service.mjs" --service "fastify=node $(ADAPTERS)/fastify-service.mjs",--missing "node=no node and npm") \
-	$(if $(HAVE_GO),--service "go=$(GODIR)/service",--missing "go=no go, or no C compiler for cgo") \
-	$(if $(HAVE_JAVA),--service "java=java -cp $(JAVA_CP):$(JAVADIR)/demo Service",--missing "java=no JDK and Maven")
+# How the service of each language is started.
+C_SERVICE := $(T)/demo/service
+PYTHON_SERVICE := $(PY) examples/python/service.py
+NODE_SERVICE := node $(NODEDIR)/service.mjs
+GO_SERVICE := $(GODIR)/service
+JAVA_SERVICE := java -cp $(JAVA_CP):$(JAVADIR)/demo Service
 
-demo: engine cli rust-service $(if $(HAVE_CC),c-library-wasm) $(if $(HAVE_PYTHON),venv-adapters) $(if $(HAVE_NODE),node-packages) $(if $(HAVE_GO),go-module) \
-		$(if $(HAVE_JAVA),java-demo)
+DEMO := $(if $(HAVE_CC),--service "c=$(C_SERVICE)",--missing "c=no C compiler (cc)") \
+	--service "rust=$(T)/release/graceshut-demo-service" \
+	$(if $(HAVE_PYTHON),--service "python=$(PYTHON_SERVICE)" --service "fastapi=$(APY) examples/python/fastapi_service.py",--missing "python=no python3 with venv") \
+	$(if $(HAVE_NODE),--service "node=$(NODE_SERVICE)" --service "fastify=node $(ADAPTERS)/fastify-service.mjs",--missing "node=no node and npm") \
+	$(if $(HAVE_GO),--service "go=$(GO_SERVICE)",--missing "go=no go, or no C compiler for cgo") \
+	$(if $(HAVE_JAVA),--service "java=$(JAVA_SERVICE)",--missing "java=no JDK and Maven")
+
+c-service: c-library-wasm
 	mkdir -p $(T)/demo
-	$(if $(HAVE_GO),cp examples/go/service.go $(GODIR)/ && cd $(GODIR) && GOMODCACHE="$(CURDIR)/$(GODIR)/cache" $(GO_PACKAGED) go build -tags graceshut_wasm -o service service.go)
-	$(if $(HAVE_CC),cc -O2 -pthread -o $(T)/demo/service examples/c/service.c -I$(STAGE)-wasm/include -L$(STAGE)-wasm/lib -lgraceshut -Wl$(comma)-rpath$(comma)$(CURDIR)/$(STAGE)-wasm/lib)
-	$(if $(HAVE_NODE),cp examples/node/service.mjs $(NODEDIR)/; cp examples/node/fastify-service.mjs $(ADAPTERS)/)
+	cc -O2 -pthread -o $(T)/demo/service examples/c/service.c -I$(STAGE)-wasm/include -L$(STAGE)-wasm/lib -lgraceshut -Wl,-rpath,$(CURDIR)/$(STAGE)-wasm/lib
+
+node-service: npm
+	cp examples/node/service.mjs $(NODEDIR)/
+
+go-service: go-module
+	cp examples/go/service.go $(GODIR)/
+	cd $(GODIR) && GOMODCACHE="$(CURDIR)/$(GODIR)/cache" $(GO_PACKAGED) go build -tags graceshut_wasm -o service service.go
+
+demo: engine cli rust-service $(if $(HAVE_CC),c-service) $(if $(HAVE_PYTHON),venv-adapters) $(if $(HAVE_NODE),node-packages node-service) \
+		$(if $(HAVE_GO),go-service) $(if $(HAVE_JAVA),java-demo)
+	mkdir -p $(T)/demo
+	$(if $(HAVE_NODE),cp examples/node/fastify-service.mjs $(ADAPTERS)/)
 	$(T)/release/graceshut-demo --graceshut $(T)/release/graceshut --out $(T)/demo/report.json \
 		--hook examples/hooks/deregister.wasm $(DEMO)
 
@@ -227,10 +244,13 @@ test-run-long:
 	cargo build --release --locked -p graceshut-cli
 	cd cli && GS_EARLY=10000 GS_ROUNDS=1000 cargo test --release --locked --test run -- early:: rounds:: --test-threads=1
 
-# `graceshut run` as PID 1 of real containers: podman with runc, as root.
-test-containers:
-	cargo build --release --locked -p graceshut-cli
-	cli/tests/containers.sh "$(CURDIR)/$(T)/release/graceshut"
+# Real containers, ended by `podman stop` and `podman kill`: `graceshut run`, then the service of each language, as PID 1 and under it.
+# About three minutes. Needs podman with runc and busybox-static, as root.
+test-containers: toolchains cli $(if $(HAVE_CC),c-service) $(if $(HAVE_PYTHON),wheel) $(if $(HAVE_NODE),node-service) $(if $(HAVE_GO),go-service) \
+		$(if $(HAVE_JAVA),java-demo)
+	cli/tests/containers/wrapper.sh $(T)/release/graceshut
+	cli/tests/containers/services.sh $(T)/release/graceshut $(if $(HAVE_CC),"c=$(C_SERVICE)") $(if $(HAVE_PYTHON),"python=$(PYTHON_SERVICE)") \
+		$(if $(HAVE_NODE),"node=$(NODE_SERVICE)") $(if $(HAVE_GO),"go=$(GO_SERVICE)") $(if $(HAVE_JAVA),"java=$(JAVA_SERVICE)")
 
 test-c:
 	cargo test --locked -p graceshut-c
