@@ -1,14 +1,10 @@
-//! The ABI `graceshut_v1`: what a guest may ask the host, beside WASI preview 1. `docs/wasm-hooks.md` is its reference.
+//! The ABI `graceshut_v1`: how a core module asks the host, beside WASI preview 1. `docs/wasm-hooks.md` is its reference.
 
-use std::time::Duration;
-
-use graceshut::clock::At;
-use graceshut::{ReasonKind, signal_name};
+use graceshut::ReasonKind;
 use wasmtime::{Caller, Extern, Linker, Memory};
 
 use crate::guest::Guest;
 use crate::http::{Refused, Request};
-use crate::state;
 
 /// The module that guests import from.
 pub const MODULE: &str = "graceshut_v1";
@@ -26,12 +22,6 @@ const FULL: i32 = -4;
 /// It was tried and failed.
 const FAILED: i32 = -5;
 
-/// The longest line of log; the rest is cut.
-const LINE: usize = 8 << 10;
-/// The longest text that `set_error` keeps.
-const ERROR: usize = 1 << 10;
-/// The longest request.
-const REQUEST: usize = 1 << 20;
 
 /// Every function, with its type as [`written`] has it.
 const FUNCTIONS: &[(&str, &str)] = &[
@@ -103,13 +93,6 @@ fn bytes<'a>(data: &'a [u8], (at, len): (i32, i32), function: &str, what: &str) 
     start.checked_add(size).and_then(|end| data.get(start..end)).ok_or_else(|| outside(function, what, at, len))
 }
 
-/// The guest's text at `at`; what is no UTF-8 is replaced.
-fn text(data: &[u8], place: (i32, i32), most: usize, function: &str) -> wasmtime::Result<String> {
-    let bytes = bytes(data, place, function, "the text")?;
-    let cut = &bytes[..bytes.len().min(most)];
-    Ok(String::from_utf8_lossy(cut).into_owned())
-}
-
 /// Copies as much of `value` as fits; answers how long it is.
 fn give(data: &mut [u8], (at, cap): (i32, i32), value: &[u8], function: &str) -> wasmtime::Result<i32> {
     let (start, size) = (at.cast_unsigned() as usize, cap.cast_unsigned() as usize);
@@ -120,27 +103,8 @@ fn give(data: &mut [u8], (at, cap): (i32, i32), value: &[u8], function: &str) ->
     Ok(i32::try_from(value.len()).unwrap_or(i32::MAX))
 }
 
-fn millis(d: Duration) -> i64 {
-    i64::try_from(d.as_millis()).unwrap_or(i64::MAX)
-}
-
-/// What `context_read` answers.
-fn context_value(guest: &Guest, key: &str) -> Option<String> {
-    let (context, reason) = (&guest.context, guest.context.reason());
-    if let Some(key) = key.strip_prefix("config.") {
-        return guest.config.iter().find(|(k, _)| k == key).map(|(_, v)| v.clone());
-    }
-    match key {
-        "hook" => Some(context.name().to_owned()),
-        "phase" => Some(context.phase().to_owned()),
-        "language" => Some(context.language().to_owned()),
-        "run_id" => Some(context.run_id().to_owned()),
-        "reason" => Some(reason.kind.word().to_owned()),
-        "message" => reason.message,
-        "signal" => reason.signo.and_then(signal_name).map(str::to_owned),
-        "abandoned" => Some(context.abandoned().join("\n")),
-        _ => None,
-    }
+fn number(n: u64) -> i64 {
+    i64::try_from(n).unwrap_or(i64::MAX)
 }
 
 /// Adds every function of the ABI.
@@ -153,11 +117,10 @@ pub(crate) fn link(linker: &mut Linker<Guest>) -> wasmtime::Result<()> {
 
 fn link_time(linker: &mut Linker<Guest>) -> wasmtime::Result<()> {
     linker.func_wrap(MODULE, "remaining_ms", |caller: Caller<'_, Guest>| -> i64 {
-        caller.data().context.remaining().map_or(i64::MAX, millis)
+        caller.data().remaining_ms().map_or(i64::MAX, number)
     })?;
     linker.func_wrap(MODULE, "extend", |caller: Caller<'_, Guest>, ms: i64| -> i64 {
-        let more = Duration::from_millis(u64::try_from(ms).unwrap_or(0));
-        if more.is_zero() { 0 } else { millis(caller.data().context.extend(more)) }
+        number(caller.data().extend(u64::try_from(ms).unwrap_or(0)))
     })?;
     linker
         .func_wrap(MODULE, "cancelled", |caller: Caller<'_, Guest>| -> i32 { i32::from(caller.data().context.cancelled()) })?;
@@ -171,14 +134,14 @@ fn link_time(linker: &mut Linker<Guest>) -> wasmtime::Result<()> {
 fn link_words(linker: &mut Linker<Guest>) -> wasmtime::Result<()> {
     linker.func_wrap(MODULE, "log", |mut caller: Caller<'_, Guest>, level: i32, at: i32, len: i32| {
         let memory = memory(&mut caller, "log")?;
-        let line = text(memory.data(&caller), (at, len), LINE, "log")?;
-        caller.data().log.line(level, &line);
+        let line = bytes(memory.data(&caller), (at, len), "log", "the text")?;
+        caller.data().say(level, line);
         Ok(())
     })?;
     linker.func_wrap(MODULE, "set_error", |mut caller: Caller<'_, Guest>, at: i32, len: i32| {
         let memory = memory(&mut caller, "set_error")?;
-        let message = text(memory.data(&caller), (at, len), ERROR, "set_error")?;
-        caller.data_mut().error = Some(message);
+        let (data, guest) = memory.data_and_store_mut(&mut caller);
+        guest.set_error(bytes(data, (at, len), "set_error", "the text")?);
         Ok(())
     })?;
     linker.func_wrap(MODULE, "reason", |caller: Caller<'_, Guest>| -> i32 {
@@ -189,8 +152,8 @@ fn link_words(linker: &mut Linker<Guest>) -> wasmtime::Result<()> {
     })?;
     linker.func_wrap(MODULE, "context_read", |mut caller: Caller<'_, Guest>, key: i32, key_len: i32, out: i32, cap: i32| {
         let memory = memory(&mut caller, "context_read")?;
-        let key = text(memory.data(&caller), (key, key_len), ERROR, "context_read")?;
-        match context_value(caller.data(), &key) {
+        let key = bytes(memory.data(&caller), (key, key_len), "context_read", "the key")?;
+        match caller.data().context_value(key) {
             Some(value) => give(memory.data_mut(&mut caller), (out, cap), value.as_bytes(), "context_read"),
             None => Ok(NOT_FOUND),
         }
@@ -202,7 +165,7 @@ fn link_state(linker: &mut Linker<Guest>) -> wasmtime::Result<()> {
     linker.func_wrap(MODULE, "state_get", |mut caller: Caller<'_, Guest>, key: i32, key_len: i32, out: i32, cap: i32| {
         let memory = memory(&mut caller, "state_get")?;
         let key = bytes(memory.data(&caller), (key, key_len), "state_get", "the key")?;
-        match state::get(caller.data().context.run_id(), key) {
+        match caller.data().state_get(key) {
             Some(value) => give(memory.data_mut(&mut caller), (out, cap), &value, "state_get"),
             None => Ok(NOT_FOUND),
         }
@@ -214,8 +177,7 @@ fn link_state(linker: &mut Linker<Guest>) -> wasmtime::Result<()> {
             let memory = memory(&mut caller, "state_put")?;
             let key = bytes(memory.data(&caller), (key, key_len), "state_put", "the key")?;
             let value = bytes(memory.data(&caller), (value, value_len), "state_put", "the value")?;
-            let kept = state::put(caller.data().context.run_id(), key, value);
-            Ok(if kept { 0 } else { FULL })
+            Ok(if caller.data().state_put(key, value) { 0 } else { FULL })
         },
     )?;
     Ok(())
@@ -231,16 +193,10 @@ fn link_http(linker: &mut Linker<Guest>) -> wasmtime::Result<()> {
                 // Before the request is made: one that cannot be answered is not made.
                 give(memory.data_mut(&mut caller), (out, cap), &[], "http_request")?;
                 let asked = bytes(memory.data(&caller), (at, len), "http_request", "the request")?;
-                let request = if asked.len() > REQUEST {
-                    Err((Refused::TooLarge, format!("http: a request has at most {REQUEST} bytes")))
-                } else {
-                    Request::parse(asked, &caller.data().http)
-                };
-                match answer(request, caller.data().context.deadline()).await {
-                    Ok(answer) => give(memory.data_mut(&mut caller), (out, cap), &answer, "http_request"),
-                    Err((refused, why)) => {
-                        caller.data().log.line(3, &why);
-                        caller.data_mut().trouble = Some(why);
+                let request = Request::parse(asked, &caller.data().http);
+                match caller.data_mut().request(request).await {
+                    Ok(answer) => give(memory.data_mut(&mut caller), (out, cap), &answer.text(), "http_request"),
+                    Err((refused, _)) => {
                         Ok(match refused {
                             Refused::Malformed => MALFORMED,
                             Refused::Denied => DENIED,
@@ -253,12 +209,4 @@ fn link_http(linker: &mut Linker<Guest>) -> wasmtime::Result<()> {
         },
     )?;
     Ok(())
-}
-
-/// The client blocks, so it has a thread of its own; the hook's deadline does not wait for that thread.
-async fn answer(request: Result<Request, (Refused, String)>, deadline: At) -> Result<Vec<u8>, (Refused, String)> {
-    let request = request?;
-    let limit = if deadline.is_never() { Duration::from_secs(3600) } else { deadline - At::now() };
-    let sent = tokio::task::spawn_blocking(move || request.send(limit)).await;
-    sent.unwrap_or_else(|_| Err((Refused::Failed, "http: the client failed".to_owned())))
 }

@@ -13,7 +13,10 @@ use std::path::{Path, PathBuf};
 
 use hmac::{Hmac, Mac};
 use sha2::{Digest, Sha256};
-use wasmtime::{Engine, Module};
+use wasmtime::Engine;
+
+use crate::check::Entry;
+use crate::link::Compiled;
 
 /// Folder of the cache; `off` does without.
 pub const VARIABLE: &str = "GRACESHUT_WASM_CACHE";
@@ -25,7 +28,7 @@ const ENTRIES: usize = 64;
 /// The largest entry that is read.
 const ENTRY_LIMIT: u64 = 512 << 20;
 
-/// The name of a module's entry: what was compiled, by what, for what.
+/// The name of an entry: what was compiled (its header says whether it is a module or a component), by what, for what.
 pub(crate) fn name(engine: &Engine, bytes: &[u8]) -> String {
     let mut compatible = std::hash::DefaultHasher::new();
     engine.precompile_compatibility_hash().hash(&mut compatible);
@@ -118,22 +121,22 @@ fn sealer(key: &[u8], name: &str, code: &[u8]) -> Option<Hmac<Sha256>> {
     Some(mac)
 }
 
-/// The compiled module, if there is a sound entry.
-pub(crate) fn load(engine: &Engine, name: &str) -> Option<Module> {
+/// The compiled code, if there is a sound entry.
+pub(crate) fn load(engine: &Engine, entry: Entry, name: &str) -> Option<Compiled> {
     let folder = private_folder()?;
-    let entry = read_private(&folder.join(name))?;
-    let (seal, code) = entry.split_at_checked(SEAL_SIZE)?;
+    let bytes = read_private(&folder.join(name))?;
+    let (seal, code) = bytes.split_at_checked(SEAL_SIZE)?;
     sealer(&key(&folder)?, name, code)?.verify_slice(seal).ok()?;
     // SAFETY: these bytes were made by `store`, for this very module, engine and processor: the seal over name and bytes was
     // made with a key that only this user can read.
-    unsafe { Module::deserialize(engine, code) }.ok()
+    unsafe { Compiled::deserialize(engine, entry, code) }.ok()
 }
 
-/// Keeps a compiled module; what cannot be kept is compiled again.
-pub(crate) fn store(module: &Module, name: &str) {
+/// Keeps compiled code; what cannot be kept is compiled again.
+pub(crate) fn store(compiled: &Compiled, name: &str) {
     let kept = (|| {
         let folder = private_folder()?;
-        let code = module.serialize().ok()?;
+        let code = compiled.serialize().ok()?;
         let seal = sealer(&key(&folder)?, name, &code)?.finalize().into_bytes();
         write_private(&folder, name, &[&seal, &code])?;
         prune(&folder)

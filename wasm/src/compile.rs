@@ -8,18 +8,18 @@ use std::time::Duration;
 
 use graceshut::clock::At;
 use graceshut::{Context, Error};
-use wasmtime::{Engine, InstancePre, Module};
+use wasmtime::Engine;
 
 use crate::check::Shape;
-use crate::guest::Guest;
-use crate::{cache, link};
+use crate::cache;
+use crate::link::{Compiled, Linked};
 
 /// How often a hook that waits for its code looks whether its time has passed.
 const LOOK: Duration = Duration::from_millis(50);
 
 enum State {
     Compiling,
-    Ready(InstancePre<Guest>),
+    Ready(Linked),
     Failed(String),
 }
 
@@ -70,8 +70,8 @@ impl Code {
 
     fn compile(&self) {
         let made = catch_unwind(AssertUnwindSafe(|| {
-            let module = self.module()?;
-            link::link(self.engine, &module, &self.shape).map_err(|e| format!("cannot be linked: {e:#}"))
+            let compiled = self.compiled()?;
+            compiled.link(self.engine, &self.shape).map_err(|e| format!("cannot be linked: {e:#}"))
         }));
         let state = match made {
             Ok(Ok(pre)) => State::Ready(pre),
@@ -82,15 +82,15 @@ impl Code {
         self.changed.notify_all();
     }
 
-    fn module(&self) -> Result<Module, String> {
-        let name = cache::name(self.engine, &self.bytes);
-        if let Some(module) = cache::load(self.engine, &name) {
+    fn compiled(&self) -> Result<Compiled, String> {
+        let (name, entry) = (cache::name(self.engine, &self.bytes), self.shape.entry);
+        if let Some(compiled) = cache::load(self.engine, entry, &name) {
             self.from_cache.store(true, SeqCst);
-            return Ok(module);
+            return Ok(compiled);
         }
-        let module = Module::new(self.engine, &self.bytes).map_err(|e| format!("cannot be compiled: {e:#}"))?;
-        cache::store(&module, &name);
-        Ok(module)
+        let made = Compiled::new(self.engine, entry, &self.bytes).map_err(|e| format!("cannot be compiled: {e:#}"))?;
+        cache::store(&made, &name);
+        Ok(made)
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -98,7 +98,7 @@ impl Code {
     }
 
     /// Waits for the code, as long as the hook has time. `None`: its time has passed.
-    pub(crate) fn wait(&self, context: &Context) -> Option<Result<InstancePre<Guest>, String>> {
+    pub(crate) fn wait(&self, context: &Context) -> Option<Result<Linked, String>> {
         let mut state = self.lock();
         loop {
             match &*state {

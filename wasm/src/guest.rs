@@ -12,13 +12,17 @@ use wasmtime::ResourceLimiter;
 use wasmtime_wasi::cli::{IsTerminal, StdoutStream};
 use wasmtime_wasi::p1::WasiP1Ctx;
 use wasmtime_wasi::p2::{OutputStream, Pollable, StreamResult};
-use wasmtime_wasi::{FsPerms, WasiCtxBuilder};
+use wasmtime_wasi::{FsPerms, WasiCtxBuilder, WasiView};
 
 use crate::http::HttpGrants;
 use crate::spec::{Access, Grants};
 
 /// Most elements in all tables together.
 const TABLE_LIMIT: usize = 100_000;
+/// Most instances, memories and tables of a component; a module is one.
+const PARTS_LIMIT: usize = 100;
+/// Most files, streams and timers at a time.
+const RESOURCE_LIMIT: usize = 10_000;
 /// The most random bytes at a time.
 const RANDOM_LIMIT: u64 = 64 << 10;
 /// What one run may log; then one line says that it was cut.
@@ -56,8 +60,10 @@ impl Guest {
             wasi.preopened_dir(&dir.host, &dir.guest, perms)
                 .map_err(|e| format!("cannot open the granted folder {}: {e:#}", dir.host.display()))?;
         }
+        let mut wasi = wasi.build_p1();
+        wasi.ctx().table.set_max_capacity(RESOURCE_LIMIT);
         Ok(Guest {
-            wasi: wasi.build_p1(),
+            wasi,
             context: context.clone(),
             config: grants.config.clone().into(),
             http: Arc::clone(http),
@@ -75,24 +81,30 @@ impl Guest {
 pub(crate) struct Limits {
     memory: usize,
     tables: usize,
-    /// The largest the memory was.
-    pub(crate) peak: usize,
+    /// All memories together. None of them shrinks.
+    pub(crate) used: usize,
     /// A growth was refused.
     pub(crate) reached: Option<&'static str>,
 }
 
 impl ResourceLimiter for Limits {
-    fn memory_growing(&mut self, _current: usize, desired: usize, _max: Option<usize>) -> wasmtime::Result<bool> {
-        let fits = desired <= self.memory;
-        if fits {
-            self.peak = self.peak.max(desired);
-        } else {
-            self.reached = Some("memory");
+    fn memory_growing(&mut self, current: usize, desired: usize, max: Option<usize>) -> wasmtime::Result<bool> {
+        if max.is_some_and(|max| desired > max) {
+            return Ok(false); // its own limit, which the engine asks after only now
         }
-        Ok(fits)
+        let total = self.used.saturating_add(desired.saturating_sub(current));
+        if total > self.memory {
+            self.reached = Some("memory");
+            return Ok(false);
+        }
+        self.used = total;
+        Ok(true)
     }
 
-    fn table_growing(&mut self, current: usize, desired: usize, _max: Option<usize>) -> wasmtime::Result<bool> {
+    fn table_growing(&mut self, current: usize, desired: usize, max: Option<usize>) -> wasmtime::Result<bool> {
+        if max.is_some_and(|max| desired > max) {
+            return Ok(false);
+        }
         let total = self.tables.saturating_add(desired.saturating_sub(current));
         if total > TABLE_LIMIT {
             self.reached = Some("table");
@@ -103,11 +115,15 @@ impl ResourceLimiter for Limits {
     }
 
     fn memories(&self) -> usize {
-        1
+        PARTS_LIMIT
+    }
+
+    fn tables(&self) -> usize {
+        PARTS_LIMIT
     }
 
     fn instances(&self) -> usize {
-        1
+        PARTS_LIMIT
     }
 }
 

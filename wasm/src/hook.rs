@@ -15,7 +15,7 @@ use std::time::Instant;
 
 use graceshut::{Context, Error, ErrorKind, HookError, HookResult};
 use tokio::sync::Notify;
-use wasmtime::{Engine, InstancePre, Module, Store, Trap, UpdateDeadline, WasmBacktrace};
+use wasmtime::{Engine, Module, Store, Trap, UpdateDeadline, WasmBacktrace};
 use wasmtime_wasi::I32Exit;
 
 use crate::check::{self, Entry};
@@ -23,10 +23,15 @@ use crate::compile::Code;
 use crate::guest::Guest;
 use crate::http::HttpGrants;
 use crate::spec::{Grants, MODULE_LIMIT, Meter, Source, Wasm};
-use crate::{abi, engine, threads};
+use crate::link::{Ended, Linked};
+use crate::{engine, threads};
 
 /// Functions named in a message; the innermost say the most.
 const FRAMES: usize = 6;
+/// Bytes that a component gives the host in one call, however often it names the same ones.
+const CALL_LIMIT: usize = 16 << 20;
+/// The error by which a component that was cancelled says that it left for that reason.
+const CANCELLED: &str = "cancelled";
 
 /// What is set aside for a run.
 pub(crate) struct Prepared {
@@ -60,7 +65,10 @@ impl Prepared {
         let shape = check::shape(&bytes).map_err(bad)?;
         check::granted(&shape, &wasm.grants, wasm.memory).map_err(bad)?;
         let engine = engine::engine(wasm.fuel.is_some()).map_err(|why| say(ErrorKind::Unsupported, why))?;
-        Module::validate(engine, &bytes).map_err(|e| bad(format!("it is not valid: {e:#}")))?;
+        if shape.entry != Entry::Component {
+            // A component's shape is read from valid ones alone.
+            Module::validate(engine, &bytes).map_err(|e| bad(format!("it is not valid: {e:#}")))?;
+        }
         let mut grants = wasm.grants.clone();
         for name in std::mem::take(&mut grants.env_of_host) {
             grants.env.extend(std::env::var(&name).ok().map(|value| (name, value)));
@@ -72,19 +80,19 @@ impl Prepared {
 
     fn run(self, context: &Context) -> HookResult {
         // `None`: its time passed while it was compiled, and the engine has said so (spec 6.1, `not_compiled`).
-        let Some(pre) = self.code.wait(context) else { return Ok(()) };
+        let Some(code) = self.code.wait(context) else { return Ok(()) };
         if !context.begin() {
             return Ok(());
         }
         let began = Instant::now();
-        let result = self.run_code(context, &pre.map_err(HookError::failed)?);
+        let result = self.run_code(context, &code.map_err(HookError::failed)?);
         if let Some(meter) = &self.meter {
             meter.nanos.store(u64::try_from(began.elapsed().as_nanos()).unwrap_or(u64::MAX), Relaxed);
         }
         result
     }
 
-    fn run_code(&self, context: &Context, pre: &InstancePre<Guest>) -> HookResult {
+    fn run_code(&self, context: &Context, code: &Linked) -> HookResult {
         let stop = Stop::arm(context, self.code.engine());
         let guest = Guest::new(context, &self.grants, &self.http, self.memory).map_err(HookError::failed)?;
         // One thread, this one. Blocking work of host functions (files, HTTP) has threads that end with it.
@@ -93,15 +101,16 @@ impl Prepared {
             .on_thread_start(threads::block_signals)
             .build()
             .map_err(|e| HookError::failed(format!("cannot run: {e}")))?;
-        let result = runtime.block_on(self.play(pre, guest, &stop));
+        let result = runtime.block_on(self.play(code, guest, &stop));
         // A file operation or request that hangs is left to its thread.
         runtime.shutdown_background();
         result
     }
 
-    async fn play(&self, pre: &InstancePre<Guest>, guest: Guest, stop: &Stop) -> HookResult {
+    async fn play(&self, code: &Linked, guest: Guest, stop: &Stop) -> HookResult {
         let mut store = Store::new(self.code.engine(), guest);
         store.limiter(|guest| &mut guest.limits);
+        store.set_hostcall_fuel(CALL_LIMIT);
         let stopped = Arc::clone(&stop.now);
         store.epoch_deadline_callback(move |_| {
             // Another hook's end moves the epoch too.
@@ -115,45 +124,29 @@ impl Prepared {
         if stop.now.load(SeqCst) {
             return Err(HookError::Killed("before it began".to_owned()));
         }
-        let ended = unless_stopped(stop, self.call(pre, &mut store)).await;
+        let ended = unless_stopped(stop, code.call(&mut store, &self.code.shape)).await;
         if let Some(meter) = &self.meter {
-            meter.memory.store(store.data().limits.peak as u64, Relaxed);
+            meter.memory.store(store.data().limits.used as u64, Relaxed);
             meter.fuel.store(self.fuel.map_or(0, |all| all - store.get_fuel().unwrap_or(all)), Relaxed);
         }
         self.judge(ended, store.data(), stop)
     }
 
-    async fn call(&self, pre: &InstancePre<Guest>, store: &mut Store<Guest>) -> wasmtime::Result<i32> {
-        let instance = pre.instantiate_async(&mut *store).await?;
-        let shape = &self.code.shape;
-        if shape.initialize {
-            instance.get_typed_func::<(), ()>(&mut *store, "_initialize")?.call_async(&mut *store, ()).await?;
-        }
-        if shape.abi {
-            let version = instance.get_typed_func::<(), i32>(&mut *store, "graceshut_abi")?.call_async(&mut *store, ()).await?;
-            if version != abi::VERSION {
-                return Err(wasmtime::Error::msg(abi::wrong_version(version)));
-            }
-        }
-        match shape.entry {
-            Entry::Run => {
-                let reason = abi::reason_number(store.data().context.reason().kind);
-                instance.get_typed_func::<i32, i32>(&mut *store, "run")?.call_async(&mut *store, reason).await
-            }
-            Entry::Start => {
-                instance.get_typed_func::<(), ()>(&mut *store, "_start")?.call_async(&mut *store, ()).await.map(|()| 0)
-            }
-        }
-    }
-
     /// The outcome. `None`: it was stopped while a host function had not returned.
-    fn judge(&self, ended: Option<wasmtime::Result<i32>>, guest: &Guest, stop: &Stop) -> HookResult {
+    fn judge(&self, ended: Option<wasmtime::Result<Ended>>, guest: &Guest, stop: &Stop) -> HookResult {
         let Some(ended) = ended else {
-            let function = guest.at.map_or_else(|| "a host function".to_owned(), |f| format!("`{f}`"));
-            return Err(HookError::Killed(format!("stopped at its deadline in the host function {function}")));
+            let place = match guest.at {
+                Some(f) if f.contains(':') => format!("a function of `{f}`"),
+                Some(f) => format!("the host function `{f}`"),
+                None => "a host function".to_owned(),
+            };
+            return Err(HookError::Killed(format!("stopped at its deadline in {place}")));
         };
         let code = match ended {
-            Ok(code) => code,
+            Ok(Ended::Status(code)) => code,
+            Ok(Ended::Words(Ok(()))) => 0,
+            Ok(Ended::Words(Err(word))) if word == CANCELLED && guest.context.cancelled() => return Err(HookError::Cancelled),
+            Ok(Ended::Words(Err(words))) => return Err(HookError::failed(guest.words(&words))),
             Err(e) => match e.downcast_ref::<I32Exit>() {
                 Some(exit) => exit.0,
                 None => return Err(self.trapped(&e, guest, stop)),

@@ -5,6 +5,8 @@ use std::io::Read;
 use std::sync::Arc;
 use std::time::Duration;
 
+/// The longest request.
+const REQUEST_LIMIT: usize = 1 << 20;
 /// The largest body of an answer; more is refused, not cut.
 pub(crate) const BODY_LIMIT: usize = 1 << 20;
 const HEAD_LIMIT: usize = 64 << 10;
@@ -78,9 +80,12 @@ pub(crate) enum Refused {
     Denied,
     /// No connection, no answer, an answer that is no HTTP.
     Failed,
-    /// The answer's body is too large.
+    /// The request, or the answer's body, is too large.
     TooLarge,
 }
+
+/// Why, for programs and for people.
+pub(crate) type Trouble = (Refused, String);
 
 /// A request that was granted.
 #[derive(Debug)]
@@ -93,8 +98,8 @@ pub(crate) struct Request {
 
 impl Request {
     /// `METHOD URL`, headers, an empty line, the body; lines end with a line feed.
-    pub(crate) fn parse(text: &[u8], grants: &[HttpGrant]) -> Result<Request, (Refused, String)> {
-        let malformed = |why: &str| (Refused::Malformed, why.to_owned());
+    pub(crate) fn parse(text: &[u8], grants: &[HttpGrant]) -> Result<Request, Trouble> {
+        small(text.len())?;
         let (head, body) = match text.windows(2).position(|w| w == b"\n\n") {
             Some(at) => (&text[..at], &text[at + 2..]),
             None => (text.strip_suffix(b"\n").unwrap_or(text), &b""[..]),
@@ -103,6 +108,29 @@ impl Request {
         let mut lines = head.split('\n');
         let (method, url) =
             lines.next().and_then(|l| l.split_once(' ')).ok_or_else(|| malformed("the first line is not METHOD URL"))?;
+        Request::checked(method, url, lines.map(|l| l.split_once(':')), body, grants)
+    }
+
+    /// The same from its parts.
+    pub(crate) fn of(
+        (method, url): (&str, &str),
+        headers: &[(String, String)],
+        body: &[u8],
+        grants: &[HttpGrant],
+    ) -> Result<Request, Trouble> {
+        let lines = headers.iter().map(|(name, value)| name.len() + value.len());
+        small(lines.fold(method.len() + url.len() + body.len(), usize::saturating_add))?;
+        let headers = headers.iter().map(|(name, value)| Some((name.as_str(), value.as_str())));
+        Request::checked(method, url, headers, body, grants)
+    }
+
+    fn checked<'a>(
+        method: &str,
+        url: &str,
+        headers: impl Iterator<Item = Option<(&'a str, &'a str)>>,
+        body: &[u8],
+        grants: &[HttpGrant],
+    ) -> Result<Request, Trouble> {
         let (tls, rest) = match (url.strip_prefix("http://"), url.strip_prefix("https://")) {
             (Some(rest), _) => (false, rest),
             (_, Some(rest)) => (true, rest),
@@ -124,14 +152,14 @@ impl Request {
         if !hosts.any(|g| g.methods.iter().any(|m| m == method)) {
             return Err((Refused::Denied, format!("http: {method} to {authority} is not granted, other methods are")));
         }
-        let headers = lines.map(header).collect::<Option<Vec<_>>>().ok_or_else(|| malformed("a header that may not be"))?;
+        let headers = headers.map(|h| header(h?)).collect::<Option<Vec<_>>>().ok_or_else(|| malformed("a header that may not be"))?;
         let slash = if path.starts_with('/') { "" } else { "/" };
         let url = format!("{}://{authority}{slash}{path}", if tls { "https" } else { "http" });
         Ok(Request { method: method.to_owned(), url, headers, body: body.to_owned() })
     }
 
     /// Makes the request. Blocks; ends by itself within `limit` and a second. Redirects are not followed: the guest sees them.
-    pub(crate) fn send(self, limit: Duration) -> Result<Vec<u8>, (Refused, String)> {
+    pub(crate) fn send(self, limit: Duration) -> Result<Answer, Trouble> {
         let failed = |e: &dyn std::fmt::Display| (Refused::Failed, format!("http: {} {}: {e}", self.method, self.url));
         let mut request = minreq::Request::new(method_of(&self.method), &self.url)
             .with_follow_redirects(false)
@@ -144,23 +172,49 @@ impl Request {
             request = request.with_body(self.body.clone());
         }
         let response = request.send_lazy().map_err(|e| failed(&e))?;
-        let mut answer = format!("{}\n", response.status_code).into_bytes();
-        for (name, value) in &response.headers {
-            answer.extend_from_slice(format!("{}: {value}\n", name.to_ascii_lowercase()).as_bytes());
-        }
-        answer.push(b'\n');
-        let head = answer.len();
-        response.take(BODY_LIMIT as u64 + 1).read_to_end(&mut answer).map_err(|e| failed(&e))?;
-        if answer.len() - head > BODY_LIMIT {
+        let status = u16::try_from(response.status_code).unwrap_or(0);
+        let headers = response.headers.iter().map(|(name, value)| (name.to_ascii_lowercase(), value.clone())).collect();
+        let mut body = Vec::new();
+        response.take(BODY_LIMIT as u64 + 1).read_to_end(&mut body).map_err(|e| failed(&e))?;
+        if body.len() > BODY_LIMIT {
             let why = format!("http: {} {}: the answer is larger than {BODY_LIMIT} bytes", self.method, self.url);
             return Err((Refused::TooLarge, why));
         }
-        Ok(answer)
+        Ok(Answer { status, headers, body })
     }
 }
 
-fn header(line: &str) -> Option<(String, String)> {
-    let (name, value) = line.split_once(':')?;
+/// What a server said.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    /// Names in lower case.
+    pub(crate) headers: Vec<(String, String)>,
+    pub(crate) body: Vec<u8>,
+}
+
+impl Answer {
+    /// The status, headers, an empty line, the body.
+    pub(crate) fn text(&self) -> Vec<u8> {
+        let mut text = format!("{}\n", self.status);
+        for (name, value) in &self.headers {
+            text += &format!("{name}: {value}\n");
+        }
+        text.push('\n');
+        [text.as_bytes(), &self.body].concat()
+    }
+}
+
+fn malformed(why: &str) -> Trouble {
+    (Refused::Malformed, why.to_owned())
+}
+
+fn small(size: usize) -> Result<(), Trouble> {
+    let why = || format!("http: a request has at most {REQUEST_LIMIT} bytes");
+    if size > REQUEST_LIMIT { Err((Refused::TooLarge, why())) } else { Ok(()) }
+}
+
+fn header((name, value): (&str, &str)) -> Option<(String, String)> {
     let token = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b);
     let sound = !name.is_empty() && name.bytes().all(token) && !value.chars().any(char::is_control);
     let own = OWN_HEADERS.contains(&name.to_ascii_lowercase().as_str());

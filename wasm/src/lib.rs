@@ -22,9 +22,11 @@ mod abi;
 mod cache;
 mod check;
 mod compile;
+mod component;
 mod engine;
 mod guest;
 mod hook;
+mod host;
 mod http;
 mod link;
 mod spec;
@@ -57,7 +59,7 @@ pub fn enable() {
     graceshut::provide_wasm(&Provider);
 }
 
-/// Compiles a module into the cache ahead of time, with or without fuel (the code is another one); answers whether it was
+/// Compiles a module or a component into the cache ahead of time, with or without fuel (the code is another one); answers whether it was
 /// there already. Blocks.
 ///
 /// # Errors

@@ -1,15 +1,17 @@
-//! Puts host functions and a module together.
+//! Puts host functions and compiled code together, and calls it.
 
 use std::collections::BTreeMap;
 use std::sync::OnceLock;
 
+use wasmtime::component::Component;
 use wasmtime::{Engine, InstancePre, Linker, Module, Store};
 use wasmtime_wasi::WasiCtxBuilder;
 use wasmtime_wasi::p1::{self, WasiP1Ctx};
 
-use crate::check::{Shape, WASI};
+use crate::check::{Entry, Shape, WASI};
+use crate::component::HookPre;
 use crate::guest::Guest;
-use crate::{abi, engine};
+use crate::{abi, component, engine};
 
 /// Where functions of WASI stand until each has its name; no module of a guest can be called so.
 const NAMED: &str = "\0named";
@@ -38,8 +40,99 @@ pub(crate) fn wasi_signature(name: &str) -> Result<Option<String>, String> {
     types.as_ref().map(|t| t.get(name).cloned()).map_err(Clone::clone)
 }
 
-/// A module with everything it imports, ready to be instantiated any number of times.
-pub(crate) fn link(engine: &Engine, module: &Module, shape: &Shape) -> wasmtime::Result<InstancePre<Guest>> {
+/// What the compiler made.
+pub(crate) enum Compiled {
+    Module(Module),
+    Component(Component),
+}
+
+impl Compiled {
+    pub(crate) fn new(engine: &Engine, entry: Entry, bytes: &[u8]) -> wasmtime::Result<Compiled> {
+        match entry {
+            Entry::Run | Entry::Start => Module::new(engine, bytes).map(Compiled::Module),
+            Entry::Component => Component::new(engine, bytes).map(Compiled::Component),
+        }
+    }
+
+    pub(crate) fn serialize(&self) -> wasmtime::Result<Vec<u8>> {
+        match self {
+            Compiled::Module(module) => module.serialize(),
+            Compiled::Component(component) => component.serialize(),
+        }
+    }
+
+    /// # Safety
+    /// `code` was made by `serialize` and is as it was made.
+    pub(crate) unsafe fn deserialize(engine: &Engine, entry: Entry, code: &[u8]) -> wasmtime::Result<Compiled> {
+        match entry {
+            // SAFETY: the caller's promise.
+            Entry::Run | Entry::Start => unsafe { Module::deserialize(engine, code) }.map(Compiled::Module),
+            // SAFETY: the caller's promise.
+            Entry::Component => unsafe { Component::deserialize(engine, code) }.map(Compiled::Component),
+        }
+    }
+
+    /// Adds everything it imports.
+    pub(crate) fn link(&self, engine: &Engine, shape: &Shape) -> wasmtime::Result<Linked> {
+        match self {
+            Compiled::Module(module) => link_module(engine, module, shape).map(Linked::Module),
+            Compiled::Component(component) => link_component(engine, component).map(Linked::Component),
+        }
+    }
+}
+
+/// Code with everything it imports, ready to be instantiated any number of times.
+#[derive(Clone)]
+pub(crate) enum Linked {
+    Module(InstancePre<Guest>),
+    Component(HookPre<Guest>),
+}
+
+/// How a guest's `run` ended.
+pub(crate) enum Ended {
+    /// A module's: its status.
+    Status(i32),
+    /// A component's: its words for what went wrong.
+    Words(Result<(), String>),
+}
+
+impl Linked {
+    /// Makes an instance and runs it.
+    pub(crate) async fn call(&self, store: &mut Store<Guest>, shape: &Shape) -> wasmtime::Result<Ended> {
+        let kind = store.data().context.reason().kind;
+        let instance = match self {
+            Linked::Module(pre) => pre.instantiate_async(&mut *store).await?,
+            Linked::Component(pre) => {
+                let hook = pre.instantiate_async(&mut *store).await?;
+                return hook.call_run(store, component::reason(kind)).await.map(Ended::Words);
+            }
+        };
+        if shape.initialize {
+            instance.get_typed_func::<(), ()>(&mut *store, "_initialize")?.call_async(&mut *store, ()).await?;
+        }
+        if shape.abi {
+            let version = instance.get_typed_func::<(), i32>(&mut *store, "graceshut_abi")?.call_async(&mut *store, ()).await?;
+            if version != abi::VERSION {
+                return Err(wasmtime::Error::msg(abi::wrong_version(version)));
+            }
+        }
+        let status = if shape.entry == Entry::Run {
+            let run = instance.get_typed_func::<i32, i32>(&mut *store, "run")?;
+            run.call_async(&mut *store, abi::reason_number(kind)).await?
+        } else {
+            instance.get_typed_func::<(), ()>(&mut *store, "_start")?.call_async(&mut *store, ()).await.map(|()| 0)?
+        };
+        Ok(Ended::Status(status))
+    }
+}
+
+fn link_component(engine: &Engine, component: &Component) -> wasmtime::Result<HookPre<Guest>> {
+    let mut linker = wasmtime::component::Linker::new(engine);
+    component::link(&mut linker)?;
+    HookPre::new(linker.instantiate_pre(component)?)
+}
+
+fn link_module(engine: &Engine, module: &Module, shape: &Shape) -> wasmtime::Result<InstancePre<Guest>> {
     let mut linker: Linker<Guest> = Linker::new(engine);
     linker.allow_shadowing(true);
     let wasi: Vec<&str> = shape.imports.iter().filter(|(m, _)| m == WASI).map(|(_, n)| n.as_str()).collect();

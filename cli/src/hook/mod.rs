@@ -22,9 +22,9 @@ pub struct Args {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Say what a module imports, exports and needs granted; status 1 when it cannot be a hook.
+    /// Say what a module or a component imports, exports and needs granted; status 1 when it cannot be a hook.
     Check {
-        /// The module.
+        /// The module or component.
         file: PathBuf,
     },
     /// Play a hook alone: print its log, its outcome, its time and its memory; status 1 unless it ends ok.
@@ -79,16 +79,22 @@ fn check(file: &Path) -> Result<(), String> {
 const LIMIT: Duration = Duration::from_secs(600);
 
 fn described(shape: &Shape, size: usize) -> String {
-    let mut text = format!("{size} bytes, a core module\n");
-    let entry = match shape.entry {
-        Entry::Run => "run(reason: i32) -> i32",
-        Entry::Start => "_start()",
+    let (what, entry) = match shape.entry {
+        Entry::Run => ("core module", "run(reason: i32) -> i32"),
+        Entry::Start => ("core module", "_start()"),
+        Entry::Component => ("component", "run(reason) -> result<_, string>"),
     };
+    let mut text = format!("{size} bytes, a {what}\n");
     let initialize = if shape.initialize { ", after _initialize()" } else { "" };
     let _ = writeln!(text, "begins with {entry}{initialize}");
     let _ = writeln!(text, "memory to begin with: {} KiB", shape.memory / 1024);
     let _ = writeln!(text, "exports: {}", shape.exports.join(", "));
-    let imports: Vec<String> = shape.imports.iter().map(|(module, name)| format!("{module}.{name}")).collect();
+    let mut imports: Vec<String> = match shape.entry {
+        // A language's runtime imports a hundred functions; the interfaces say enough.
+        Entry::Component => shape.imports.iter().map(|(interface, _)| interface.clone()).collect(),
+        _ => shape.imports.iter().map(|(module, name)| format!("{module}.{name}")).collect(),
+    };
+    imports.dedup();
     let _ = writeln!(text, "imports: {}", if imports.is_empty() { "nothing".to_owned() } else { imports.join(", ") });
     let grants: Vec<&str> = shape
         .needs

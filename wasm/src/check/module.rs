@@ -1,68 +1,12 @@
-//! What a module is, from its bytes alone: nothing of it runs. Everything that cannot work is refused here, at registration,
-//! with the name of what is wrong and how to grant or fix it.
+//! The shape of a core module.
 
 use wasmparser::{CompositeInnerType, Encoding, ExternalKind, FuncType, Operator, Parser, Payload, TypeRef, ValType};
 
-use crate::spec::{Grants, MODULE_LIMIT};
+use super::{Entry, Shape, WASI, broken};
 use crate::{abi, link};
 
-/// The module of host functions that WASI preview 1 has.
-pub(crate) const WASI: &str = "wasi_snapshot_preview1";
-/// What a guest gets by a grant.
-const CLOCK: &[&str] = &["clock_time_get", "clock_res_get"];
-const RANDOM: &[&str] = &["random_get"];
 /// Of WASI preview 1, what a hook cannot have: it owns no socket and no other process.
 const NEVER: &[&str] = &["sock_accept", "sock_recv", "sock_send", "sock_shutdown", "proc_raise"];
-/// How a module is begun.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Entry {
-    /// `_initialize`, where there is one, then `run(reason)`.
-    Run,
-    /// `_start`; the exit status is the result.
-    Start,
-}
-
-/// What the bytes say about a module.
-#[derive(Clone, Debug)]
-pub struct Shape {
-    /// Imports, as module and name, in order, each once.
-    pub imports: Vec<(String, String)>,
-    /// Names of what it exports.
-    pub exports: Vec<String>,
-    /// How it is begun.
-    pub entry: Entry,
-    /// It exports `_initialize`.
-    pub initialize: bool,
-    /// It exports `graceshut_abi` (asked when it runs, unless it says a constant).
-    pub abi: bool,
-    /// The memory it begins with, in bytes.
-    pub memory: u64,
-    /// The grants it cannot do without: `clock`, `random`, `http`.
-    pub needs: Vec<&'static str>,
-}
-
-/// Tells bytes that are a module of the size allowed from what is none.
-fn head(bytes: &[u8]) -> Result<(), String> {
-    if bytes.len() as u64 > MODULE_LIMIT {
-        return Err(format!("it is {} bytes; a hook has at most {MODULE_LIMIT} (32 MiB)", bytes.len()));
-    }
-    if bytes.is_empty() {
-        return Err("the file is empty".to_owned());
-    }
-    if !bytes.starts_with(b"\0asm") {
-        let text = bytes.iter().take(64).all(|b| matches!(b, b'\t' | b'\n' | b'\r' | 32..=126));
-        let hint = if text { "; it looks like text: translate it with `wat2wasm` first" } else { "" };
-        return Err(format!("it is not WebAssembly: it does not begin with \"\\0asm\"{hint}"));
-    }
-    match bytes.get(4..8) {
-        Some([1, 0, 0, 0]) => Ok(()),
-        Some([0x0d, 0, 1, 0]) => Err("it is a component; this build runs core modules with WASI preview 1 (target \
-             wasm32-wasip1, not wasip2)"
-            .to_owned()),
-        Some(v) => Err(format!("it is WebAssembly of version {v:?}; this build runs version 1")),
-        None => Err("it is truncated: the file ends within the first eight bytes".to_owned()),
-    }
-}
 
 #[derive(Default)]
 struct Reader {
@@ -185,20 +129,7 @@ fn constant(body: &wasmparser::FunctionBody<'_>) -> Option<i32> {
     matches!(ops.read().ok()?, Operator::End).then_some(value)
 }
 
-fn broken(e: &wasmparser::BinaryReaderError) -> String {
-    let (at, message) = (e.offset(), e.message());
-    if message.contains("unexpected end") || message.contains("unexpected EOF") {
-        return format!("it is truncated: the file ends at byte {at}, in the middle of something");
-    }
-    format!("it is damaged at byte {at}: {message}")
-}
-
-/// Reads the shape of a module and refuses what no grant could make work.
-///
-/// # Errors
-/// What is wrong, in words.
-pub fn shape(bytes: &[u8]) -> Result<Shape, String> {
-    head(bytes)?;
+pub(super) fn shape(bytes: &[u8]) -> Result<Shape, String> {
     let reader = Reader::read(bytes)?;
     reader.imports.iter().try_for_each(|(module, name, ty)| reader.known(module, name, *ty))?;
     match reader.export("memory") {
@@ -222,17 +153,6 @@ pub fn shape(bytes: &[u8]) -> Result<Shape, String> {
             imports.push((module.clone(), name.clone()));
         }
     }
-    let mut needs = Vec::new();
-    let has = |names: &[&str]| reader.imports.iter().any(|(m, n, _)| m == WASI && names.contains(&n.as_str()));
-    if has(CLOCK) {
-        needs.push("clock");
-    }
-    if has(RANDOM) {
-        needs.push("random");
-    }
-    if reader.imports.iter().any(|(m, n, _)| m == abi::MODULE && n == "http_request") {
-        needs.push("http");
-    }
     Ok(Shape {
         exports: reader.exports.iter().map(|(name, ..)| name.clone()).collect(),
         imports,
@@ -240,26 +160,7 @@ pub fn shape(bytes: &[u8]) -> Result<Shape, String> {
         entry: if run { Entry::Run } else { Entry::Start },
         initialize,
         abi,
-        needs,
+        needs: Vec::new(),
     })
 }
 
-/// Refuses a module that cannot work without a grant it was not given.
-pub(crate) fn granted(shape: &Shape, grants: &Grants, memory: u64) -> Result<(), String> {
-    if shape.memory > memory {
-        let mib = shape.memory.div_ceil(1 << 20);
-        let (has, may) = (shape.memory, memory);
-        return Err(format!("its memory begins with {has} bytes and may have {may}: grant it with memory = \"{mib}MiB\""));
-    }
-    for need in &shape.needs {
-        let (given, function, how) = match *need {
-            "clock" => (grants.clock, "wasi_snapshot_preview1.clock_time_get", "clock = true"),
-            "random" => (grants.random, "wasi_snapshot_preview1.random_get", "random = true"),
-            _ => (!grants.http.is_empty(), "graceshut_v1.http_request", "http = [\"PUT 127.0.0.1:8500\"]"),
-        };
-        if !given {
-            return Err(format!("it imports `{function}`, which is denied unless granted: grant it with {how}"));
-        }
-    }
-    Ok(())
-}
