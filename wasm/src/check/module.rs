@@ -17,7 +17,8 @@ struct Reader {
     imports: Vec<(String, String, Option<u32>)>,
     exports: Vec<(String, ExternalKind, u32)>,
     constants: Vec<Option<i32>>,
-    /// Bytes its memories begin with.
+    memories: usize,
+    /// Bytes they begin with.
     memory: u64,
 }
 
@@ -62,6 +63,7 @@ impl Reader {
             }
             Payload::MemorySection(section) => {
                 for memory in section {
+                    self.memories += 1;
                     self.memory = self.memory.saturating_add(memory?.initial.saturating_mul(64 << 10));
                 }
             }
@@ -132,6 +134,9 @@ fn constant(body: &wasmparser::FunctionBody<'_>) -> Option<i32> {
 pub(super) fn shape(bytes: &[u8]) -> Result<Shape, String> {
     let reader = Reader::read(bytes)?;
     reader.imports.iter().try_for_each(|(module, name, ty)| reader.known(module, name, *ty))?;
+    if reader.memories > 1 {
+        return Err(format!("it has {} memories; a hook has one", reader.memories));
+    }
     match reader.export("memory") {
         Some((ExternalKind::Memory, _)) => {}
         Some(_) => return Err("its export `memory` is no memory".to_owned()),
