@@ -22,7 +22,6 @@ const FULL: i32 = -4;
 /// It was tried and failed.
 const FAILED: i32 = -5;
 
-
 /// Every function, with its type as [`written`] has it.
 const FUNCTIONS: &[(&str, &str)] = &[
     ("log", "(i32, i32, i32)"),
@@ -196,14 +195,12 @@ fn link_http(linker: &mut Linker<Guest>) -> wasmtime::Result<()> {
                 let request = Request::parse(asked, &caller.data().http);
                 match caller.data_mut().request(request).await {
                     Ok(answer) => give(memory.data_mut(&mut caller), (out, cap), &answer.text(), "http_request"),
-                    Err((refused, _)) => {
-                        Ok(match refused {
-                            Refused::Malformed => MALFORMED,
-                            Refused::Denied => DENIED,
-                            Refused::Failed => FAILED,
-                            Refused::TooLarge => FULL,
-                        })
-                    }
+                    Err((refused, _)) => Ok(match refused {
+                        Refused::Malformed => MALFORMED,
+                        Refused::Denied => DENIED,
+                        Refused::Failed => FAILED,
+                        Refused::TooLarge => FULL,
+                    }),
                 }
             })
         },

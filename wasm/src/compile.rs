@@ -10,8 +10,8 @@ use graceshut::clock::At;
 use graceshut::{Context, Error};
 use wasmtime::Engine;
 
-use crate::check::Shape;
 use crate::cache;
+use crate::check::Shape;
 use crate::link::{Compiled, Linked};
 
 /// How often a hook that waits for its code looks whether its time has passed.

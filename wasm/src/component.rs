@@ -23,9 +23,9 @@ mod wit {
     });
 }
 
+pub(crate) use wit::HookWithHttpPre as HookPre;
 pub(crate) use wit::graceshut::hook::host::ReasonKind as Reason;
 use wit::graceshut::hook::{host, http};
-pub(crate) use wit::HookWithHttpPre as HookPre;
 
 /// The package of WIT that hooks import from.
 pub(crate) const PACKAGE: &str = "graceshut:hook";

@@ -22,8 +22,8 @@ use crate::check::{self, Entry};
 use crate::compile::Code;
 use crate::guest::Guest;
 use crate::http::HttpGrants;
-use crate::spec::{Grants, MODULE_LIMIT, Meter, Source, Wasm};
 use crate::link::{Ended, Linked};
+use crate::spec::{Grants, MODULE_LIMIT, Meter, Source, Wasm};
 use crate::{engine, threads};
 
 /// Functions named in a message; the innermost say the most.

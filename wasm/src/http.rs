@@ -152,7 +152,8 @@ impl Request {
         if !hosts.any(|g| g.methods.iter().any(|m| m == method)) {
             return Err((Refused::Denied, format!("http: {method} to {authority} is not granted, other methods are")));
         }
-        let headers = headers.map(|h| header(h?)).collect::<Option<Vec<_>>>().ok_or_else(|| malformed("a header that may not be"))?;
+        let headers =
+            headers.map(|h| header(h?)).collect::<Option<Vec<_>>>().ok_or_else(|| malformed("a header that may not be"))?;
         let slash = if path.starts_with('/') { "" } else { "/" };
         let url = format!("{}://{authority}{slash}{path}", if tls { "https" } else { "http" });
         Ok(Request { method: method.to_owned(), url, headers, body: body.to_owned() })

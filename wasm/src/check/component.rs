@@ -4,7 +4,7 @@ use std::fmt::{self, Write};
 
 use wasmparser::component_types::{ComponentDefinedType, ComponentEntityType, ComponentFuncTypeId, ComponentValType};
 use wasmparser::types::TypesRef;
-use wasmparser::{Encoding, Parser, Payload, Validator, WasmFeatures};
+use wasmparser::{Parser, Payload, Validator, WasmFeatures};
 
 use super::{Entry, Shape, broken};
 use crate::component::{self, INTERFACES, PACKAGE, RUN, VERSION};
@@ -45,8 +45,8 @@ impl Outline {
 
     fn take(&mut self, payload: Payload<'_>, depth: &mut usize) -> Result<(), wasmparser::BinaryReaderError> {
         match payload {
-            Payload::Version { encoding: Encoding::Module | Encoding::Component, .. } => *depth += 1,
-            Payload::End(_) => *depth -= 1,
+            Payload::Version { .. } => *depth += 1,
+            Payload::End(_) => *depth = depth.saturating_sub(1),
             Payload::ComponentImportSection(section) if *depth == 1 => {
                 for import in section {
                     self.imports.push(import?.name.name.to_owned());
@@ -86,7 +86,11 @@ pub(super) fn shape(bytes: &[u8]) -> Result<Shape, String> {
             }
             // A type that it uses under a name of its own.
             Some(ComponentEntityType::Type { .. }) => {}
-            _ => return Err(format!("it imports `{name}` by itself; a hook is given the interfaces of `{PACKAGE}` and of WASI 0.2")),
+            _ => {
+                return Err(format!(
+                    "it imports `{name}` by itself; a hook is given the interfaces of `{PACKAGE}` and of WASI 0.2"
+                ));
+            }
         }
     }
     match types.component_item_for_export("run").map(|item| item.ty) {

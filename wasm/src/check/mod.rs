@@ -48,7 +48,9 @@ fn need(module: &str, name: &str) -> Option<&'static str> {
     match (module.split('@').next()?, name) {
         (WASI, "clock_time_get" | "clock_res_get")
         | ("wasi:clocks/monotonic-clock" | "wasi:clocks/wall-clock", "now" | "resolution") => Some("clock"),
-        (WASI, "random_get") | ("wasi:random/random" | "wasi:random/insecure" | "wasi:random/insecure-seed", _) => Some("random"),
+        (WASI, "random_get") | ("wasi:random/random" | "wasi:random/insecure" | "wasi:random/insecure-seed", _) => {
+            Some("random")
+        }
         (abi::MODULE, "http_request") | ("graceshut:hook/http", _) => Some("http"),
         _ => None,
     }

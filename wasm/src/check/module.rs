@@ -168,4 +168,3 @@ pub(super) fn shape(bytes: &[u8]) -> Result<Shape, String> {
         needs: Vec::new(),
     })
 }
-
