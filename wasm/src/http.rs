@@ -159,7 +159,8 @@ impl Request {
         Ok(Request { method: method.to_owned(), url, headers, body: body.to_owned() })
     }
 
-    /// Makes the request. Blocks; ends by itself within `limit` and a second. Redirects are not followed: the guest sees them.
+    /// Makes the request. Blocks; ends by itself one to two seconds after `limit`: not at the moment at
+    /// which its hook is stopped, whose place would then be lost. Redirects are not followed: the guest sees them.
     pub(crate) fn send(self, limit: Duration) -> Result<Answer, Trouble> {
         let failed = |e: &dyn std::fmt::Display| (Refused::Failed, format!("http: {} {}: {e}", self.method, self.url));
         let mut request = minreq::Request::new(method_of(&self.method), &self.url)
@@ -167,7 +168,7 @@ impl Request {
             .with_max_headers_size(HEAD_LIMIT)
             .with_max_status_line_length(HEAD_LIMIT)
             .with_header("User-Agent", concat!("graceshut/", env!("CARGO_PKG_VERSION")))
-            .with_timeout(limit.as_secs().saturating_add(1))
+            .with_timeout(limit.as_secs().saturating_add(2))
             .with_headers(self.headers.iter().map(|(name, value)| (name.as_str(), value.as_str())));
         if !self.body.is_empty() {
             request = request.with_body(self.body.clone());

@@ -498,6 +498,20 @@ fn damage_is_refused_with_its_place() {
 }
 
 #[test]
+fn components_that_multiply_are_refused() {
+    // Each holds two of the one before: 2^40 instances in two kilobytes, all of which the compiler would make.
+    let twice = |inner: String, n| {
+        format!("(component $C{n} {inner} (instance (instantiate $C{m})) (instance (instantiate $C{m})))", m = n - 1)
+    };
+    let base = "(component $C0 (core module $M) (core instance (instantiate $M)))".to_owned();
+    let before = (1..=40).fold(base.clone(), twice) + "(instance (instantiate $C40))";
+    let message = refusal(&Guest { before: &before, ..NOTHING }.wasm());
+    assert!(message.contains("instances; a hook has at most 1000"), "{message}");
+    let few = (1..=4).fold(base, twice) + "(instance (instantiate $C4))";
+    assert_eq!(ended(&Guest { before: &few, ..NOTHING }).0, "ok");
+}
+
+#[test]
 fn all_memories_of_a_component_together_have_one_limit() {
     // Another module with a memory of its own; that of the first grows to the limit less what this one has.
     let before = "(core module $Other (memory 16)) (core instance (instantiate $Other))";

@@ -4,11 +4,14 @@ use std::fmt::{self, Write};
 
 use wasmparser::component_types::{ComponentDefinedType, ComponentEntityType, ComponentFuncTypeId, ComponentValType};
 use wasmparser::types::TypesRef;
-use wasmparser::{Parser, Payload, Validator, WasmFeatures};
+use wasmparser::{ComponentInstance, Instance, Parser, Payload, Validator, WasmFeatures};
 
 use super::{Entry, Shape, broken};
 use crate::component::{self, INTERFACES, PACKAGE, RUN, VERSION};
 
+/// Most instances of which a component may consist, counted as if each component in it were its largest. They are all made when
+/// it is compiled, and a few hundred bytes can say how to make billions: components that hold two of another, which holds two …
+const INSTANCES_LIMIT: usize = 1000;
 /// A type that is longer than this in words is none of ours.
 const TYPE_LIMIT: usize = 4 << 10;
 
@@ -30,29 +33,45 @@ struct Outline {
     imports: Vec<String>,
     exports: Vec<String>,
     memory: u64,
+    /// Components and modules that have begun and not ended, outermost first: the instances in each of them.
+    open: Vec<usize>,
+    /// The most instances in one of those that have ended: only those can be made into instances.
+    largest: usize,
 }
 
 impl Outline {
     fn read(bytes: &[u8]) -> Result<Outline, String> {
         let mut outline = Outline::default();
-        // How deep in components and modules inside of this one.
-        let mut depth = 0_usize;
         for payload in Parser::new(0).parse_all(bytes) {
-            outline.take(payload.map_err(|e| broken(&e))?, &mut depth).map_err(|e| broken(&e))?;
+            outline.take(payload.map_err(|e| broken(&e))?).map_err(|e| broken(&e))?;
+        }
+        if outline.largest > INSTANCES_LIMIT {
+            return Err(format!("it may consist of {} instances; a hook has at most {INSTANCES_LIMIT}", outline.largest));
         }
         Ok(outline)
     }
 
-    fn take(&mut self, payload: Payload<'_>, depth: &mut usize) -> Result<(), wasmparser::BinaryReaderError> {
+    fn take(&mut self, payload: Payload<'_>) -> Result<(), wasmparser::BinaryReaderError> {
         match payload {
-            Payload::Version { .. } => *depth += 1,
-            Payload::End(_) => *depth = depth.saturating_sub(1),
-            Payload::ComponentImportSection(section) if *depth == 1 => {
+            Payload::Version { .. } => self.open.push(1),
+            Payload::End(_) => self.largest = self.largest.max(self.open.pop().unwrap_or(0)),
+            Payload::InstanceSection(section) => {
+                for instance in section {
+                    self.add(usize::from(matches!(instance?, Instance::Instantiate { .. })));
+                }
+            }
+            Payload::ComponentInstanceSection(section) => {
+                for instance in section {
+                    let made = matches!(instance?, ComponentInstance::Instantiate { .. });
+                    self.add(if made { self.largest } else { 0 });
+                }
+            }
+            Payload::ComponentImportSection(section) if self.open.len() == 1 => {
                 for import in section {
                     self.imports.push(import?.name.name.to_owned());
                 }
             }
-            Payload::ComponentExportSection(section) if *depth == 1 => {
+            Payload::ComponentExportSection(section) if self.open.len() == 1 => {
                 for export in section {
                     self.exports.push(export?.name.name.to_owned());
                 }
@@ -65,6 +84,12 @@ impl Outline {
             _ => {}
         }
         Ok(())
+    }
+
+    fn add(&mut self, instances: usize) {
+        if let Some(here) = self.open.last_mut() {
+            *here = here.saturating_add(instances);
+        }
     }
 }
 
