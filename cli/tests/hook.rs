@@ -56,6 +56,32 @@ fn check_says_what_a_module_is_and_needs() {
     ] {
         assert!(out.lines().any(|l| l == line), "no {line:?} in {out}");
     }
+    folder.file(
+        "component.wasm",
+        r#"(component (import "graceshut:hook/host@0.1.0" (instance $host
+            (type $r' (enum "signal" "stop" "host-end" "uncaught" "prestop" "parent-death" "stdin-eof"))
+            (export "reason-kind" (type (eq $r'))) (export "set-error" (func (param "text" string)))))
+          (import "wasi:clocks/wall-clock@0.2.0" (instance (export "now" (func (result (record (field "seconds" u64)
+            (field "nanoseconds" u32)))))))
+          (alias export $host "reason-kind" (type $r))
+          (core module $M (memory (export "memory") 2) (func (export "run") (param i32) (result i32) (i32.const 16)))
+          (core instance $m (instantiate $M))
+          (func $run (param "reason" $r) (result (result (error string)))
+            (canon lift (core func $m "run") (memory (core memory $m "memory"))))
+          (export "run" (func $run)))"#,
+    );
+    let (ok, out, err) = folder.hook(&["check", "component.wasm"]);
+    assert!(ok, "{err}");
+    for line in [
+        "begins with run(reason) -> result<_, string>",
+        "memory to begin with: 128 KiB",
+        "imports: graceshut:hook/host@0.1.0, wasi:clocks/wall-clock@0.2.0",
+        "needs granted: clock = true",
+    ] {
+        assert!(out.lines().any(|l| l == line), "no {line:?} in {out}");
+    }
+    let (ok, out, err) = folder.hook(&["run", "component.wasm", "--clock"]);
+    assert!(ok && out.contains("outcome: ok\n") && out.contains("memory: 128 KiB\n"), "{out}{err}");
     folder.file("env.wasm", r#"(module (import "env" "abort" (func)) (memory (export "memory") 1) (func (export "_start")))"#);
     let (ok, _, err) = folder.hook(&["check", "env.wasm"]);
     assert!(!ok && err.contains("env.wasm: it imports `env.abort`"), "{err}");
@@ -194,6 +220,21 @@ fn new_in_c() {
 #[test]
 fn new_in_assemblyscript() {
     project("assemblyscript", &["npm"]);
+}
+
+#[test]
+fn new_in_js() {
+    project("js", &["npm"]);
+}
+
+#[test]
+fn new_in_python() {
+    // 18 MB: minutes for a compiler that is not optimised itself, as with Go.
+    if let Some((folder, file)) = built("python", &["python3"]) {
+        let shape = graceshut_wasm::shape(&std::fs::read(folder.0.join(file)).unwrap()).unwrap();
+        assert!(shape.entry == graceshut_wasm::Entry::Component && shape.needs.is_empty(), "{shape:?}");
+        assert!(shape.memory <= graceshut_wasm::DEFAULT_MEMORY, "{shape:?}");
+    }
 }
 
 #[test]

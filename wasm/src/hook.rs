@@ -178,7 +178,10 @@ impl Prepared {
             None => e.root_cause().to_string(),
         };
         let limit = match guest.limits.reached {
-            Some("memory") => format!("; it had reached its memory limit of {} bytes", self.memory),
+            Some("memory") => {
+                let twice = (self.memory * 2).div_ceil(1 << 20);
+                format!("; it had reached its memory limit of {} bytes: grant more with memory = \"{twice}MiB\"", self.memory)
+            }
             Some(what) => format!("; it had reached its {what} limit"),
             None => String::new(),
         };

@@ -44,6 +44,9 @@ pub use cache::VARIABLE as CACHE_VARIABLE;
 pub use check::{Entry, Shape, shape};
 pub use spec::{Access, DEFAULT_MEMORY, MODULE_LIMIT, Meter, Wasm};
 
+/// The package `graceshut:hook`, for tools that make components.
+pub const WIT: &str = include_str!("../wit/hook.wit");
+
 struct Provider;
 
 impl WasmProvider for Provider {

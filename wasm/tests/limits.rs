@@ -15,7 +15,8 @@ fn memory_grows_to_its_limit_and_no_further() {
     // A guest that falls over it: the report says what it was that it fell over.
     let bomb = module("", "(if (i32.eq (memory.grow (i32.const 4096)) (i32.const -1)) (then unreachable)) (i32.const 0)");
     let message = play(&bomb, SECOND * 10).0.message.unwrap();
-    assert!(message.ends_with("; it had reached its memory limit of 16777216 bytes"), "{message}");
+    let words = "; it had reached its memory limit of 16777216 bytes: grant more with memory = \"32MiB\"";
+    assert!(message.ends_with(words), "{message}");
 }
 
 #[test]

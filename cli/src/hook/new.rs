@@ -1,4 +1,4 @@
-//! `graceshut hook new`: a project that builds, in the languages whose toolchains make core modules.
+//! `graceshut hook new`: a project that builds, in the languages whose toolchains make core modules or components.
 
 use std::path::{Path, PathBuf};
 
@@ -20,14 +20,19 @@ enum Lang {
     Rust,
     Assemblyscript,
     Go,
+    Js,
+    Python,
 }
 
 /// Files of a project: name and text. `@NAME@` is the hook's name.
 type Files = &'static [(&'static str, &'static str)];
 
+/// What a component imports and exports.
+const WORLD: (&str, &str) = ("hook.wit", graceshut_wasm::WIT);
+
 macro_rules! template {
-    ($folder:literal, $($name:literal),+) => {
-        &[$(($name, include_str!(concat!("../../templates/hook/", $folder, "/", $name, ".in")))),+]
+    ($folder:literal, $($name:literal),+ $(; $other:expr)?) => {
+        &[$(($name, include_str!(concat!("../../templates/hook/", $folder, "/", $name, ".in"))),)+ $($other)?]
     };
 }
 
@@ -38,6 +43,8 @@ fn files(lang: Lang) -> Files {
         Lang::Rust => template!("rust", "Cargo.toml", "lib.rs", "Makefile"),
         Lang::Assemblyscript => template!("assemblyscript", "package.json", "hook.ts", "Makefile"),
         Lang::Go => template!("go", "go.mod", "hook.go", "Makefile"),
+        Lang::Js => template!("js", "package.json", "hook.js", "Makefile"; WORLD),
+        Lang::Python => template!("python", "hook.py", "Makefile"; WORLD),
     }
 }
 

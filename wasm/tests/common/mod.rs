@@ -1,6 +1,8 @@
 //! Plays one hook alone in a shutdown of its own, in this process: manual mode, one at a time.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, dead_code)]
 
+pub mod component;
+
 use std::sync::{Arc, Mutex, MutexGuard, Once, PoisonError};
 use std::time::Duration;
 
