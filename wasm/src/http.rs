@@ -174,7 +174,7 @@ impl Request {
             request = request.with_body(self.body.clone());
         }
         let response = request.send_lazy().map_err(|e| failed(&e))?;
-        let status = u16::try_from(response.status_code).unwrap_or(0);
+        let status = response.status_code;
         let headers = response.headers.iter().map(|(name, value)| (name.to_ascii_lowercase(), value.clone())).collect();
         let mut body = Vec::new();
         response.take(BODY_LIMIT as u64 + 1).read_to_end(&mut body).map_err(|e| failed(&e))?;
