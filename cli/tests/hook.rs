@@ -61,8 +61,9 @@ fn check_says_what_a_module_is_and_needs() {
         r#"(component (import "graceshut:hook/host@0.1.0" (instance $host
             (type $r' (enum "signal" "stop" "host-end" "uncaught" "prestop" "parent-death" "stdin-eof"))
             (export "reason-kind" (type (eq $r'))) (export "set-error" (func (param "text" string)))))
-          (import "wasi:clocks/wall-clock@0.2.0" (instance (export "now" (func (result (record (field "seconds" u64)
-            (field "nanoseconds" u32)))))))
+          (import "wasi:clocks/wall-clock@0.2.0" (instance
+            (type $d' (record (field "seconds" u64) (field "nanoseconds" u32))) (export "datetime" (type $d (eq $d')))
+            (export "now" (func (result $d)))))
           (alias export $host "reason-kind" (type $r))
           (core module $M (memory (export "memory") 2) (func (export "run") (param i32) (result i32) (i32.const 16)))
           (core instance $m (instantiate $M))
