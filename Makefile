@@ -223,7 +223,7 @@ test-browser:
 	cd $(BROWSER) && GRACESHUT="$(CURDIR)/$(T)/debug/graceshut" UPDATE="$(UPDATE)" npm test
 
 # WebAssembly hooks: the engine, the command, and the C library inside live hosts of five languages. Needs etcd, wat2wasm, clang
-# with wasm-ld and wasi-libc, and for the projects of `graceshut hook new` npm and Go.
+# with wasm-ld and wasi-libc, and for the projects of `graceshut hook new` npm, Go and Python with venv.
 test-wasm:
 	cargo test --locked -p graceshut-wasm
 	cargo test --locked -p graceshut-cli --features wasm --test hook
