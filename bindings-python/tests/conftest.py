@@ -54,7 +54,7 @@ def ready_once_waiting():
         time.sleep(0.02)
         print("ready")
     threading.Thread(target=look, daemon=True).start()
-def print(*words, flush=True): os.write(1, (" ".join(map(str, words)) + "\\n").encode())
+def print(*words, end="\\n", flush=True): os.write(1, (" ".join(map(str, words)) + end).encode())
 """
 
 
