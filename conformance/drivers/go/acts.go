@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"os"
+	"runtime"
 	"strings"
 	"syscall"
 	"time"
@@ -102,11 +103,13 @@ func (p *player) pass(a act, b *body) error {
 	return nil
 }
 
-// fatal leaves so that nothing runs. Go has no abort; its runtime takes the signal as a fatal error.
+// fatal leaves so that nothing runs. Go has no abort; its runtime takes the signal as a fatal error on a thread of its own, which
+// is who gets it: as abort's, it is sent to the calling thread.
 func fatal(how string) {
 	trace("fatal", "", nil)
 	if how == "abort" {
-		_ = syscall.Kill(os.Getpid(), syscall.SIGABRT)
+		runtime.LockOSThread()
+		_, _, _ = syscall.RawSyscall(syscall.SYS_TGKILL, uintptr(os.Getpid()), uintptr(syscall.Gettid()), uintptr(syscall.SIGABRT))
 		select {}
 	}
 	os.Exit(4)

@@ -165,8 +165,10 @@ impl Installer {
             shared.unlink_admin();
             join::resign();
         })?;
-        if let Some(mask) = &self.mask {
-            signal::leave_signals_to_program(mask);
+        match &self.mask {
+            Some(mask) => signal::leave_signals_to_program(mask),
+            None if shared.host.language() == "rust" => signal::altstack::keep(),
+            None => {}
         }
         // The plan's own hooks come before the engine's thread, which may find a signal at once: no phase is over yet.
         match shared.register_own_hooks(self.in_child).and_then(|()| shared.start_threads(admin)) {

@@ -7,6 +7,7 @@
 //! (A1), count signals (A5: equal signals coalesce in the kernel), or get to know of a foreign handler set later unless
 //! [`look`] or [`rearm`] is called (B14: the last `sigaction` wins, silently).
 
+pub mod altstack;
 mod arm;
 mod chain;
 mod die;

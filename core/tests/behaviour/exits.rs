@@ -27,12 +27,13 @@ crate::suite!("exits",
         r8_6_exit_inside_a_hook_proposes_the_code,
         r8_6_exit_inside_a_hook_while_main_is_in_exit,
         r8_6_exit_inside_a_hook_while_main_waits_in_no_wait,
+        r8_6_std_exit_inside_a_hook_leaves_main_a_stack_for_signals,
         r5_9_a_hung_atexit_is_ended_with_the_decided_code,
         r5_9_a_stuck_main_is_ended_with_the_decided_code,
         r5_9_exit_cap_shortens_the_host,
         r5_9_without_watchdog_the_host_has_all_the_time,
     ],
-    children: [ending, waiting, hung_atexit, stuck_main, exit_in_hook, manual, two_waiters]);
+    children: [ending, waiting, hung_atexit, stuck_main, exit_in_hook, std_exit_in_hook, manual, two_waiters]);
 
 extern "C" fn first_handler() {
     say("atexit first");
@@ -321,6 +322,30 @@ fn r8_6_exit_inside_a_hook_while_main_is_in_exit() {
 
 fn r8_6_exit_inside_a_hook_while_main_waits_in_no_wait() {
     exited_in_hook("park");
+}
+
+/// After `std::process::exit` in a hook, the main thread takes a signal on its alternate stack.
+fn std_exit_in_hook() {
+    let gs = install(grace(2000)).unwrap();
+    gs.hook("drain", "exits").run(|_| std::process::exit(5)).unwrap();
+    gs.hook("flush", "signals")
+        .run(|_| {
+            let pid = std::process::id();
+            unsafe { libc::syscall(libc::SYS_tgkill, pid, pid, libc::SIGTERM) };
+            Ok(())
+        })
+        .unwrap();
+    saying(&gs, "final", "final");
+    ready();
+    std::process::exit(gs.wait(None).unwrap().exit.code)
+}
+
+fn r8_6_std_exit_inside_a_hook_leaves_main_a_stack_for_signals() {
+    // The second TERM within half a second is a duplicate.
+    let mut kid = Kid::new("std_exit_in_hook").ready();
+    kid.term();
+    let end = kid.end().code(5).said("final");
+    assert_eq!(outcome(&end.report(), "signals"), "ok");
 }
 
 extern "C" fn hang() {
