@@ -212,7 +212,7 @@ test-rust: $(if $(HAVE_PYTHON),$(AVENV)/ready)
 
 # Twenty rolling restarts behind haproxy, and behind nginx: about a minute and a half. Needs both.
 test-rounds:
-	cargo test --locked -p graceshut-cli --test verify_more -- --ignored --test-threads 1
+	GS_BALANCER_ROUNDS=20 cargo test --locked -p graceshut-cli --test verify_more -- rolling_restarts --test-threads 1
 
 # The page of `graceshut report --html` in a real browser. Needs Chromium (CHROMIUM=/usr/bin/chromium) and Node; with UPDATE=1 the
 # pictures in docs/ are taken anew.
