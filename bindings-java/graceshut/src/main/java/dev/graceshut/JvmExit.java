@@ -2,9 +2,9 @@ package dev.graceshut;
 
 import dev.graceshut.internal.Lib;
 import java.time.Duration;
+import java.util.HashSet;
 import java.util.Map;
 import java.util.Set;
-import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
 
@@ -23,11 +23,14 @@ import java.util.concurrent.TimeUnit;
 final class JvmExit {
     /** How often threads inside hooks are looked at while the JVM exits. */
     private static final long LOOK_MS = 10;
+    /** What a thread on its way into await() is given to get there when the plan is over (spec 6.5). */
+    private static final long ON_THE_WAY_MS = 50;
 
     private final Graceshut gs;
     private final boolean manual;
     private final CountDownLatch over = new CountDownLatch(1);
-    private final Set<Thread> awaiting = ConcurrentHashMap.newKeySet();
+    /** Threads in await(), and those that came back from it to leave; its own monitor guards it. */
+    private final Set<Thread> awaiting = new HashSet<>();
     private final Join join = new Join();
     private volatile int code;
     private volatile GraceshutException closed;
@@ -74,22 +77,29 @@ final class JvmExit {
             gs.letEventsArrive();
         }
         gs.completeAll();
-        Set<Thread> leavers = Set.copyOf(awaiting);
         over.countDown();
         if (closed == null && !manual && !leaving) {
-            letLeave(leavers);
+            try {
+                letLeave();
+            } catch (InterruptedException e) {
+                // nobody has reason to; leaving a little early is what it asks for
+            }
             System.exit(code);
         }
     }
 
     /** Whoever waited in await() leaves by itself, as main does by returning; the watchdog ends what never leaves (spec 6.5). */
-    private static void letLeave(Set<Thread> threads) {
-        for (Thread thread : threads) {
-            try {
-                thread.join();
-            } catch (InterruptedException e) {
-                return; // nobody has reason to; leaving a little early is what it asks for
+    private void letLeave() throws InterruptedException {
+        Set<Thread> leavers;
+        synchronized (awaiting) {
+            long until = System.nanoTime() + TimeUnit.MILLISECONDS.toNanos(ON_THE_WAY_MS);
+            while (awaiting.isEmpty() && !leaving && System.nanoTime() < until) {
+                TimeUnit.NANOSECONDS.timedWait(awaiting, until - System.nanoTime());
             }
+            leavers = Set.copyOf(awaiting);
+        }
+        for (Thread thread : leavers) {
+            thread.join();
         }
     }
 
@@ -99,7 +109,10 @@ final class JvmExit {
             throw new GraceshutException(ErrorKind.WRONG_THREAD, "await inside a hook would wait for itself; use ctx.remaining()");
         }
         Thread me = Thread.currentThread();
-        awaiting.add(me);
+        synchronized (awaiting) {
+            awaiting.add(me);
+            awaiting.notifyAll();
+        }
         boolean ended = false;
         try {
             if (limit == null) {
@@ -110,7 +123,9 @@ final class JvmExit {
             }
         } finally {
             if (!ended) {
-                awaiting.remove(me);
+                synchronized (awaiting) {
+                    awaiting.remove(me);
+                }
             }
         }
         if (!ended) {

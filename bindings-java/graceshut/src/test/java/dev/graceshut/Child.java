@@ -62,6 +62,17 @@ public final class Child {
                 say("decided " + gs.await());
                 System.exit(7);
             }
+            case "await_late" -> {
+                Graceshut gs = withHook();
+                gs.stop("late");
+                while (gs.report().isEmpty()) {
+                    sleepOn(1);
+                }
+                sleepOn(20); // the plan is over, and this thread is still on its way
+                gs.await();
+                sleepOn(400);
+                say("left by itself");
+            }
             case "await_degraded" -> await(failing(withHook()));
             case "never_awaits" -> {
                 Graceshut gs = withHook();

@@ -106,6 +106,11 @@ class EndsTest {
     }
 
     @Test
+    void awaitCalledJustAfterThePlanIsOver() throws Exception {
+        Proc.start("await_late").leaves(0).order(RAN, "left by itself").outcome("clean");
+    }
+
+    @Test
     void javaShutdownHooksRunAfterFinal() throws Exception {
         Proc p = Proc.start("never_awaits").ready().kill("TERM").leaves(0).order("hook final/last", "java hook");
         assertEquals(List.of(), warnings(p));
