@@ -48,7 +48,7 @@ VERSION := $(shell sed -n 's/^version *= *"\(.*\)"/\1/p' Cargo.toml | head -n 1)
 # Whatever has the WebAssembly engine in it, but the wheel, in one call: each link takes one core for minutes, and so two are made
 # at a time. What follows finds them made (wasm/tests/features.rs: with the same features).
 engine:
-	cargo build --release --locked -p graceshut-c -p graceshut-cli -p graceshut-demo -p graceshut-demo-service -p graceshut-conformance-driver \
+	cargo build --release --locked -p graceshut-c -p graceshut-cli -p graceshut-demo -p graceshut-demo-service \
 		$(if $(HAVE_NODE),-p graceshut-node --features graceshut-node/wasm) --features graceshut-c/wasm,graceshut-cli/wasm
 
 cli:

@@ -47,6 +47,11 @@ pub(crate) fn signature(name: &str) -> Option<String> {
     FUNCTIONS.iter().find(|(n, _)| *n == name).map(|(_, s)| (*s).to_owned())
 }
 
+/// Whether a function of the ABI can make a guest wait.
+pub(crate) fn waits(name: &str) -> bool {
+    name == "http_request"
+}
+
 /// A function's type, for people: `(i32, i64) -> i32`.
 pub(crate) fn written<T: std::fmt::Display>(params: impl Iterator<Item = T>, results: impl Iterator<Item = T>) -> String {
     let list = |types: &mut dyn Iterator<Item = T>| types.map(|t| t.to_string()).collect::<Vec<_>>().join(", ");

@@ -141,7 +141,7 @@ impl http::Host for Guest {
 
 impl WasiView for Guest {
     fn ctx(&mut self) -> WasiCtxView<'_> {
-        self.wasi.ctx()
+        self.wasi().ctx()
     }
 }
 
@@ -199,7 +199,7 @@ interfaces! {
 }
 
 fn table(guest: &mut Guest) -> &mut ResourceTable {
-    guest.wasi.ctx().table
+    guest.wasi().ctx().table
 }
 
 /// Adds all there is.

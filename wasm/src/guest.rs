@@ -32,7 +32,8 @@ const PIECE: usize = 8 << 10;
 
 /// The data of a guest's store.
 pub(crate) struct Guest {
-    pub(crate) wasi: WasiP1Ctx,
+    /// Not there for a guest that never waits: it imports nothing of WASI.
+    wasi: Option<WasiP1Ctx>,
     pub(crate) context: Context,
     pub(crate) config: Arc<[(String, String)]>,
     pub(crate) http: HttpGrants,
@@ -49,19 +50,15 @@ pub(crate) struct Guest {
 impl Guest {
     /// # Errors
     /// A granted folder that cannot be opened.
-    pub(crate) fn new(context: &Context, grants: &Grants, http: &HttpGrants, memory: u64) -> Result<Guest, String> {
+    pub(crate) fn new(
+        context: &Context,
+        grants: &Grants,
+        http: &HttpGrants,
+        memory: u64,
+        waits: bool,
+    ) -> Result<Guest, String> {
         let log = Log { context: context.clone(), left: Arc::new(Mutex::new(LOG_LIMIT)) };
-        let mut wasi = WasiCtxBuilder::new();
-        wasi.arg(context.name()).args(&grants.args).envs(&grants.env).max_random_size(RANDOM_LIMIT);
-        wasi.stdout(Pipe::new(&log, 2)).stderr(Pipe::new(&log, 3));
-        wasi.allow_tcp(false).allow_udp(false).allow_ip_name_lookup(false);
-        for dir in &grants.dirs {
-            let perms = if dir.access == Access::ReadWrite { FsPerms::ReadWrite } else { FsPerms::ReadOnly };
-            wasi.preopened_dir(&dir.host, &dir.guest, perms)
-                .map_err(|e| format!("cannot open the granted folder {}: {e:#}", dir.host.display()))?;
-        }
-        let mut wasi = wasi.build_p1();
-        wasi.ctx().table.set_max_capacity(RESOURCE_LIMIT);
+        let wasi = if waits { Some(wasi(context.name(), grants, &log)?) } else { None };
         Ok(Guest {
             wasi,
             context: context.clone(),
@@ -74,6 +71,27 @@ impl Guest {
             trouble: None,
         })
     }
+
+    pub(crate) fn wasi(&mut self) -> &mut WasiP1Ctx {
+        // One without grants, for a guest that was not to have any.
+        self.wasi.get_or_insert_with(|| WasiCtxBuilder::new().build_p1())
+    }
+}
+
+/// The grants as WASI has them.
+fn wasi(name: &str, grants: &Grants, log: &Log) -> Result<WasiP1Ctx, String> {
+    let mut wasi = WasiCtxBuilder::new();
+    wasi.arg(name).args(&grants.args).envs(&grants.env).max_random_size(RANDOM_LIMIT);
+    wasi.stdout(Pipe::new(log, 2)).stderr(Pipe::new(log, 3));
+    wasi.allow_tcp(false).allow_udp(false).allow_ip_name_lookup(false);
+    for dir in &grants.dirs {
+        let perms = if dir.access == Access::ReadWrite { FsPerms::ReadWrite } else { FsPerms::ReadOnly };
+        wasi.preopened_dir(&dir.host, &dir.guest, perms)
+            .map_err(|e| format!("cannot open the granted folder {}: {e:#}", dir.host.display()))?;
+    }
+    let mut wasi = wasi.build_p1();
+    wasi.ctx().table.set_max_capacity(RESOURCE_LIMIT);
+    Ok(wasi)
 }
 
 /// What a guest may grow to.

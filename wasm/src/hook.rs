@@ -13,6 +13,7 @@ use std::sync::atomic::{
 use std::task::Poll;
 use std::time::Instant;
 
+use futures::FutureExt;
 use graceshut::{Context, Error, ErrorKind, HookError, HookResult};
 use tokio::sync::Notify;
 use wasmtime::{Engine, Module, Store, Trap, UpdateDeadline, WasmBacktrace};
@@ -94,14 +95,20 @@ impl Prepared {
 
     fn run_code(&self, context: &Context, code: &Linked) -> HookResult {
         let stop = Stop::arm(context, self.code.engine());
-        let guest = Guest::new(context, &self.grants, &self.http, self.memory).map_err(HookError::failed)?;
+        let waits = self.code.shape.waits();
+        let guest = Guest::new(context, &self.grants, &self.http, self.memory, waits).map_err(HookError::failed)?;
+        let play = self.play(code, guest, &stop);
+        if !waits {
+            let unready = || Err(HookError::failed("it waits for something, and imports nothing that waits"));
+            return pin!(play).now_or_never().unwrap_or_else(unready);
+        }
         // One thread, this one. Blocking work of host functions (files, HTTP) has threads that end with it.
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_time()
             .on_thread_start(threads::block_signals)
             .build()
             .map_err(|e| HookError::failed(format!("cannot run: {e}")))?;
-        let result = runtime.block_on(self.play(code, guest, &stop));
+        let result = runtime.block_on(play);
         // A file operation or request that hangs is left to its thread.
         runtime.shutdown_background();
         result

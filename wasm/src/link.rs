@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::OnceLock;
 
 use wasmtime::component::Component;
-use wasmtime::{Engine, InstancePre, Linker, Module, Store};
+use wasmtime::{Engine, Instance, InstancePre, Linker, Module, Store, WasmParams, WasmResults};
 use wasmtime_wasi::WasiCtxBuilder;
 use wasmtime_wasi::p1::{self, WasiP1Ctx};
 
@@ -97,32 +97,51 @@ pub(crate) enum Ended {
 }
 
 impl Linked {
-    /// Makes an instance and runs it.
+    /// Makes an instance and runs it. The future of a guest that never waits is ready when it is first asked.
     pub(crate) async fn call(&self, store: &mut Store<Guest>, shape: &Shape) -> wasmtime::Result<Ended> {
         let kind = store.data().context.reason().kind;
+        let waits = shape.waits();
         let instance = match self {
-            Linked::Module(pre) => pre.instantiate_async(&mut *store).await?,
+            Linked::Module(pre) if waits => pre.instantiate_async(&mut *store).await?,
+            Linked::Module(pre) => pre.instantiate(&mut *store)?,
             Linked::Component(pre) => {
                 let hook = pre.instantiate_async(&mut *store).await?;
                 return hook.call_run(store, component::reason(kind)).await.map(Ended::Words);
             }
         };
+        let call = Call { instance, waits };
         if shape.initialize {
-            instance.get_typed_func::<(), ()>(&mut *store, "_initialize")?.call_async(&mut *store, ()).await?;
+            call.export::<(), ()>(store, "_initialize", ()).await?;
         }
         if shape.abi {
-            let version = instance.get_typed_func::<(), i32>(&mut *store, "graceshut_abi")?.call_async(&mut *store, ()).await?;
+            let version = call.export::<(), i32>(store, "graceshut_abi", ()).await?;
             if version != abi::VERSION {
                 return Err(wasmtime::Error::msg(abi::wrong_version(version)));
             }
         }
         let status = if shape.entry == Entry::Run {
-            let run = instance.get_typed_func::<i32, i32>(&mut *store, "run")?;
-            run.call_async(&mut *store, abi::reason_number(kind)).await?
+            call.export::<i32, i32>(store, "run", abi::reason_number(kind)).await?
         } else {
-            instance.get_typed_func::<(), ()>(&mut *store, "_start")?.call_async(&mut *store, ()).await.map(|()| 0)?
+            call.export::<(), ()>(store, "_start", ()).await.map(|()| 0)?
         };
         Ok(Ended::Status(status))
+    }
+}
+
+/// An instance of a module, and how it is called.
+struct Call {
+    instance: Instance,
+    waits: bool,
+}
+
+impl Call {
+    async fn export<P, R>(&self, store: &mut Store<Guest>, name: &str, params: P) -> wasmtime::Result<R>
+    where
+        P: WasmParams + Send + Sync,
+        R: WasmResults + Send + Sync,
+    {
+        let f = self.instance.get_typed_func::<P, R>(&mut *store, name)?;
+        if self.waits { f.call_async(store, params).await } else { f.call(store, params) }
     }
 }
 
@@ -142,7 +161,7 @@ fn link_module(engine: &Engine, module: &Module, shape: &Shape) -> wasmtime::Res
         let at = leaked(name);
         p1::add_to_linker_async(&mut linker, move |guest: &mut Guest| {
             guest.at = Some(at);
-            &mut guest.wasi
+            guest.wasi()
         })?;
         linker.alias(WASI, name, NAMED, name)?;
     }

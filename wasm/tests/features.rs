@@ -8,21 +8,21 @@ use std::path::Path;
 use std::process::Command;
 
 /// As `make engine` calls cargo.
-const ENGINE: &str = "-p graceshut-c -p graceshut-cli -p graceshut-demo -p graceshut-demo-service -p graceshut-conformance-driver \
+const ENGINE: &str = "-p graceshut-c -p graceshut-cli -p graceshut-demo -p graceshut-demo-service \
      -p graceshut-node --features graceshut-node/wasm,graceshut-c/wasm,graceshut-cli/wasm";
 
-/// How the Makefile, bindings-node/build.mjs and the conformance runner call it for one of these.
+/// How the Makefile and bindings-node/build.mjs call it for one of these.
 const ALONE: &[&str] = &[
     "-p graceshut-c --features graceshut-c/wasm",
     "-p graceshut-node --features graceshut-node/wasm",
     "-p graceshut-cli -p graceshut-demo --features graceshut-cli/wasm",
     "-p graceshut-demo-service",
-    "-p graceshut-conformance-driver",
 ];
 
-/// What else has the engine: maturin's call, and the tests'.
+/// What else has the engine: maturin's call, the conformance runner's, and the tests'.
 const BUILDS: &[(&str, &str)] = &[
     ("normal,build", "-p graceshut-python --features graceshut-python/wasm"),
+    ("normal,build", "-p graceshut-conformance-driver"),
     ("normal,build,dev", "-p graceshut-cli -p graceshut-demo --features graceshut-cli/wasm"),
     ("normal,build,dev", "--workspace --exclude graceshut-c --exclude graceshut-wasm --exclude graceshut-bench"),
 ];

@@ -83,13 +83,27 @@ fn traps_are_failures_with_a_place_and_no_signal_handler_is_installed() {
     // graceshut's own handlers come and go with each stage, so both looks are between stages, of other tests too.
     drop(Stage::new());
     let before = between_stages(caught);
+    // One that never waits runs on the hook's own stack, one that may wait on one of its own.
+    let may_wait = r#"(import "wasi_snapshot_preview1" "sched_yield" (func (result i32)))"#;
     for (body, words) in TRAPS {
-        let (hook, _) = play(&module("", body), SECOND * 10);
-        let message = hook.message.unwrap();
-        assert_eq!(hook.outcome, "failed");
-        assert!(message.contains("trap: ") && message.contains(words) && message.contains("function 0"), "{message}");
+        for (imports, place) in [("", "function 0"), (may_wait, "function 1")] {
+            let body = body.replace("call 0", &place.replace("function", "call"));
+            let (hook, _) = play(&module(imports, &body), SECOND * 10);
+            let message = hook.message.unwrap();
+            assert_eq!(hook.outcome, "failed");
+            assert!(message.contains("trap: ") && message.contains(words) && message.contains(place), "{message}");
+        }
     }
     assert_eq!(between_stages(caught), before);
+}
+
+#[test]
+fn a_guest_has_its_stack_whatever_the_environment_gives_threads() {
+    let this = "traps_are_failures_with_a_place_and_no_signal_handler_is_installed";
+    let mut traps = std::process::Command::new(std::env::current_exe().unwrap());
+    let out = traps.args(["--exact", this]).env("RUST_MIN_STACK", "400000").output().unwrap();
+    let said = String::from_utf8_lossy(&out.stdout).into_owned();
+    assert!(out.status.success() && said.contains("1 passed"), "{} {said}", out.status);
 }
 
 #[test]

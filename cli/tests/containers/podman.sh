@@ -28,9 +28,9 @@ END
 chmod +x "$podman"
 podman() { "$podman" "$@"; }
 
-# of_ours FILE...: those that name one of our containers.
-of_ours() { grep -F "${ids[@]/#/-e}" "$@"; }
-cgroups() { find /sys/fs/cgroup -depth -type d -name 'libpod-*' 2>/dev/null | of_ours || true; }
+# of_ours FILE...: those that name one of our containers. That none does is an answer, any other trouble is not.
+of_ours() { grep -F "${ids[@]/#/-e}" "$@" || [ $? -eq 1 ]; }
+cgroups() { find /sys/fs/cgroup -ignore_readdir_race -depth -type d -name 'libpod-*' | of_ours; }
 
 # remains: what is left of every container so far, a line each; nothing when there is nothing.
 remains() {

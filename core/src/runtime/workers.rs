@@ -37,6 +37,8 @@ impl Job {
     }
 }
 
+/// What a hook's thread has of stack, whatever RUST_MIN_STACK says: a guest of graceshut-wasm runs on it and is stopped at 512 KiB.
+const STACK: usize = 2 << 20;
 /// Jobs wait this long before another worker is made.
 const PATIENCE: Duration = Duration::from_millis(1);
 /// Where threads cannot be made, the next try comes this much later.
@@ -112,7 +114,7 @@ impl Workers {
 
     fn spawn(self: &Arc<Self>, kept: Option<(usize, Arc<Condvar>)>) -> Result<(), Error> {
         let pool = Arc::clone(self);
-        let thread = crate::process::thread::spawn(self.name, 0, Box::new(move || pool.work(kept.as_ref())))?;
+        let thread = crate::process::thread::spawn(self.name, STACK, Box::new(move || pool.work(kept.as_ref())))?;
         self.lock().threads.push(thread);
         Ok(())
     }

@@ -43,6 +43,18 @@ pub struct Shape {
     pub needs: Vec<&'static str>,
 }
 
+impl Shape {
+    /// Whether something it imports can make it wait. A guest that never waits is called on the hook's thread as any function is,
+    /// without a stack and an executor of its own, which cost more than a small hook does.
+    pub(crate) fn waits(&self) -> bool {
+        let waits = |(module, name): &(String, String)| match module.as_str() {
+            abi::MODULE => abi::waits(name),
+            _ => true,
+        };
+        self.entry == Entry::Component || self.imports.iter().any(waits)
+    }
+}
+
 /// The grant without which nobody gets this function.
 fn need(module: &str, name: &str) -> Option<&'static str> {
     match (module.split('@').next()?, name) {
