@@ -15,8 +15,9 @@ use crate::size::check_size;
 use crate::text::{null, required};
 
 /// A hook that returns when it is done: 0 ok; `GRACESHUT_CANCELLED` when it stopped because it was cancelled; anything else
-/// failed (say why with `graceshut_ctx_set_error`). `ctx` is valid during the call. On a worker thread of graceshut, with the
-/// program's own signal mask; may block; may call every graceshut function except `graceshut_wait` and `graceshut_uninstall`.
+/// failed (say why with `graceshut_ctx_set_error`). `ctx` is valid during the call. On a worker thread of graceshut, with
+/// 2 MiB of stack and the program's own signal mask; may block; may call every graceshut function except `graceshut_wait` and
+/// `graceshut_uninstall`.
 /// `exit(n)` inside ends the hook, proposes the status n, and the plan goes on. (spec 8.6) An exception, longjmp or
 /// pthread_exit must not leave it.
 pub type graceshut_hook_fn = Option<unsafe extern "C" fn(ctx: *mut graceshut_ctx, user_data: *mut c_void) -> c_int>;

@@ -119,7 +119,8 @@ impl HookBuilder {
         Ok(HookHandle { shared, id })
     }
 
-    /// A function that returns when it is done. Runs on a worker thread of graceshut, may block; a panic is its outcome.
+    /// A function that returns when it is done. Runs on a worker thread of graceshut with 2 MiB of stack, may block; a panic is its
+    /// outcome.
     ///
     /// # Errors
     /// `UnknownPhase`, `TooLate`, `Cycle`, `BadTime`, `BadValue`, `Closed`. The same for every registering method.
