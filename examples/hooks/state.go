@@ -10,7 +10,6 @@
 //	config = { file = "web-1.json", version = "1.4.2" }
 //	clock = true                               # Go's runtime imports both
 //	random = true
-//	memory = "64MiB"
 //
 // config: file (final.json without), version (said in the file).
 package main
