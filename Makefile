@@ -232,7 +232,7 @@ test-wasm:
 # Registration of WebAssembly with arbitrary bytes, longer than in `make test-wasm` and from another seed each time.
 FUZZ_SECONDS ?= 600
 fuzz:
-	GRACESHUT_FUZZ_SECONDS=$(FUZZ_SECONDS) GRACESHUT_FUZZ_SEED=$${GRACESHUT_FUZZ_SEED:-$$(date +%s%N)} \
+	GS_FUZZ_SECONDS=$(FUZZ_SECONDS) GS_FUZZ_SEED=$${GS_FUZZ_SEED:-$$(date +%s%N)} \
 		cargo test --locked -p graceshut-wasm --test random -- --nocapture
 
 # `graceshut run` alone; UPDATE=1 writes the table of README.md. Needs root, tini, dumb-init, catatonit and strace for all of it.

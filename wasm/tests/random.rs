@@ -1,5 +1,5 @@
 //! Registration with bytes that nobody meant: no panic, no hang, no memory beyond a limit; what is let in runs in its box.
-//! Bounded here; `make fuzz` sets GRACESHUT_FUZZ_SECONDS and a seed of its own.
+//! Bounded here; `make fuzz` sets GS_FUZZ_SECONDS and a seed of its own.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod common;
@@ -143,8 +143,8 @@ fn peak_kb() -> u64 {
 #[test]
 fn arbitrary_bytes_are_refused_or_run_in_their_box() {
     let env = |name: &str| std::env::var(name).ok().and_then(|v| v.parse::<u64>().ok());
-    let until = env("GRACESHUT_FUZZ_SECONDS").map(|s| Instant::now() + Duration::from_secs(s));
-    let seed = env("GRACESHUT_FUZZ_SEED").unwrap_or(0x9e37_79b9_7f4a_7c15);
+    let until = env("GS_FUZZ_SECONDS").map(|s| Instant::now() + Duration::from_secs(s));
+    let seed = env("GS_FUZZ_SEED").unwrap_or(0x9e37_79b9_7f4a_7c15);
     let (mut r, seeds) = (Random(seed | 1), seeds());
     let (mut tries, mut let_in, mut ended) = (0_u32, 0_u32, 0_usize);
     // Each of them is a hook as it is: what is tried is near to what works.

@@ -1,6 +1,10 @@
-//! `graceshut hook`: new, check, run, compile.
+//! `graceshut hook`: new, check, run, compile; and the hooks of `examples/hooks`, built from source.
 #![cfg(feature = "wasm")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod examples;
+mod projects;
+mod stand_in;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
@@ -178,114 +182,4 @@ fn without_the_program_with_the_engine_it_says_so() {
     // What only reads the file does not need it.
     let plan = Command::new(&alone).arg("plan").current_dir(&folder.0).output().unwrap();
     assert!(plan.status.success() && String::from_utf8_lossy(&plan.stdout).contains("wasm clock.wasm"), "{plan:?}");
-}
-
-/// `new` writes a project that builds and runs, where its toolchain is on this machine.
-fn project(lang: &str, tools: &[&str]) {
-    if let Some((folder, file)) = built(lang, tools) {
-        let (ok, out, err) = folder.hook(&["run", &file, "--timeout", "20s"]);
-        assert!(ok && out.contains("log: hello from ") && out.contains("outcome: ok"), "{out}{err}");
-    }
-}
-
-/// The project of that language, built; `None` without its toolchain.
-fn built(lang: &str, tools: &[&str]) -> Option<(Folder, String)> {
-    let folder = Folder::new(lang);
-    let name = format!("my-{lang}");
-    let (ok, out, err) = folder.hook(&["new", "--lang", lang, &name]);
-    assert!(ok && out.contains("build it with"), "{err}");
-    let (ok, _, err) = folder.hook(&["new", "--lang", lang, &name]);
-    assert!(!ok && err.contains("exists"), "{err}");
-    let has =
-        |tool: &&str| Command::new("sh").args(["-c", &format!("command -v {tool}")]).output().is_ok_and(|o| o.status.success());
-    if let Some(missing) = tools.iter().find(|t| !has(t)) {
-        println!("skipped: {missing} is not on this machine");
-        assert!(std::env::var("CI").as_deref() != Ok("true"), "and this is CI, where nothing may be skipped");
-        return None;
-    }
-    let made = Command::new("make").arg("-C").arg(folder.0.join(&name)).output().unwrap();
-    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
-    Some((folder, format!("{name}/{name}.wasm")))
-}
-
-#[test]
-fn new_in_wat() {
-    project("wat", &["wat2wasm"]);
-}
-
-#[test]
-fn new_in_c() {
-    project("c", &["clang", "wasm-ld"]);
-}
-
-#[test]
-fn new_in_assemblyscript() {
-    project("assemblyscript", &["npm"]);
-}
-
-#[test]
-fn new_in_js() {
-    project("js", &["npm"]);
-}
-
-#[test]
-fn new_in_python() {
-    // 18 MB: minutes for a compiler that is not optimised itself, as with Go.
-    if let Some((folder, file)) = built("python", &["python3"]) {
-        let shape = graceshut_wasm::shape(&std::fs::read(folder.0.join(file)).unwrap()).unwrap();
-        assert!(shape.entry == graceshut_wasm::Entry::Component && shape.needs.is_empty(), "{shape:?}");
-        assert!(shape.memory <= graceshut_wasm::DEFAULT_MEMORY, "{shape:?}");
-    }
-}
-
-#[test]
-fn new_in_go() {
-    // 2.5 MB of machine code are minutes for a compiler that is not optimised itself: built and looked at, not run.
-    if let Some((folder, file)) = built("go", &["go"]) {
-        let shape = graceshut_wasm::shape(&std::fs::read(folder.0.join(file)).unwrap()).unwrap();
-        assert!(shape.initialize && shape.entry == graceshut_wasm::Entry::Run, "{shape:?}");
-        assert_eq!(shape.needs, ["clock", "random"]);
-    }
-}
-
-/// A compiler of Rust with a target of WASI: the one cargo uses, where rustup gave it one, or Debian's (libstd-rust-dev-wasm32).
-fn rust_for_wasi() -> Option<(&'static str, &'static str)> {
-    let has = |rustc: &str, target: &str| {
-        let out = Command::new(rustc).args(["--print", "target-libdir", "--target", target]).output();
-        out.is_ok_and(|o| Path::new(String::from_utf8_lossy(&o.stdout).trim()).is_dir())
-    };
-    [("rustc", "wasm32-wasip1"), ("/usr/bin/rustc", "wasm32-wasi")].into_iter().find(|(rustc, target)| has(rustc, target))
-}
-
-#[test]
-fn new_in_rust() {
-    let folder = Folder::new("rust");
-    assert!(folder.hook(&["new", "--lang", "rust", "my-hook"]).0);
-    let manifest = std::fs::read_to_string(folder.0.join("my-hook/Cargo.toml")).unwrap();
-    assert!(manifest.contains("name = \"my-hook\"") && manifest.contains("crate-type = [\"cdylib\"]"));
-    let (ok, _, err) = folder.hook(&["new", "--lang", "c", "a b"]);
-    assert!(!ok && err.contains("letters, digits"), "{err}");
-    let Some((rustc, target)) = rust_for_wasi() else {
-        println!("skipped: no Rust compiler with a target of WASI is on this machine");
-        assert!(std::env::var("CI").as_deref() != Ok("true"), "and this is CI, where nothing may be skipped");
-        return;
-    };
-    // Not by the project's Makefile: Debian's compiler is older than any cargo that would call it. The options are its Cargo.toml's.
-    let mut compiler = Command::new(rustc);
-    compiler.args(["--edition", "2021", "--crate-type", "cdylib", "--target", target, "-C", "opt-level=s", "-C", "lto"]);
-    compiler.args([
-        "-C",
-        "panic=abort",
-        "-C",
-        "linker=wasm-ld",
-        "-C",
-        "linker-flavor=wasm-ld",
-        "-o",
-        "my-hook.wasm",
-        "my-hook/lib.rs",
-    ]);
-    let made = compiler.current_dir(&folder.0).env_remove("LD_LIBRARY_PATH").output().unwrap();
-    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
-    let (ok, out, err) = folder.hook(&["run", "my-hook.wasm", "--timeout", "20s"]);
-    assert!(ok && out.contains("log: hello from my-hook") && out.contains("outcome: ok"), "{out}{err}");
 }
