@@ -7,10 +7,11 @@ use std::time::{Duration, Instant, SystemTime};
 
 use serde_json::{Value, json};
 
+use crate::act::Form;
 use crate::helpers::{Server, Sleeper};
 use crate::languages::Language;
 use crate::process::{Process, Told};
-use crate::scenario::{Form, Scenario};
+use crate::scenario::Scenario;
 use crate::signals;
 
 /// No run takes longer.

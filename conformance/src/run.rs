@@ -7,11 +7,12 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
+use crate::act::Form;
 use crate::check::{Case, check};
 use crate::languages::Language;
 use crate::normalise::{Normalised, differences};
 use crate::play::play;
-use crate::scenario::{Form, Scenario};
+use crate::scenario::Scenario;
 
 /// What became of one scenario in one language.
 #[derive(Clone, Debug, PartialEq, Eq)]

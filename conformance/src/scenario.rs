@@ -6,7 +6,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::act::Act;
+use crate::act::{Act, Form, Hook};
 use crate::expect::Expect;
 use crate::modules::Module;
 
@@ -83,16 +83,6 @@ pub struct Scenario {
     pub expect: Expect,
 }
 
-/// How a hook says that it is done (spec 8.4).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Form {
-    /// It returns.
-    Sync,
-    /// It completes later.
-    Async,
-}
-
 fn sync_only() -> Vec<Form> {
     vec![Form::Sync]
 }
@@ -117,72 +107,6 @@ pub struct Reload {
     /// What it does.
     #[serde(default)]
     pub steps: Vec<Act>,
-}
-
-/// A hook: `steps`, or one of the kinds that need no code.
-#[derive(Clone, Debug, Deserialize, Serialize)]
-#[serde(deny_unknown_fields)]
-pub struct Hook {
-    /// Its phase.
-    pub phase: String,
-    /// Its name.
-    pub name: String,
-    /// Its own form.
-    pub form: Option<Form>,
-    /// Its own limit in milliseconds.
-    #[serde(rename(serialize = "timeout_ms"))]
-    pub timeout: Option<u64>,
-    /// Hooks it runs after.
-    #[serde(default)]
-    pub after: Vec<String>,
-    /// Its outcome does not count.
-    #[serde(default)]
-    pub optional: bool,
-    /// What its code does.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub steps: Option<Vec<Act>>,
-    /// A command.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub exec: Option<Value>,
-    /// A request.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub http: Option<Value>,
-    /// A pause.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub delay: Option<Value>,
-    /// Waits for a group.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub inflight: Option<Value>,
-    /// Sends a signal.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub signal: Option<Value>,
-    /// WebAssembly.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub wasm: Option<Value>,
-}
-
-impl Hook {
-    /// True when its code runs in the host, and so writes a trace.
-    pub fn is_function(&self) -> bool {
-        self.kinds() == 0
-    }
-
-    fn kinds(&self) -> usize {
-        [&self.exec, &self.http, &self.delay, &self.inflight, &self.signal, &self.wasm].iter().filter(|k| k.is_some()).count()
-    }
-
-    /// Fills in what was not said.
-    pub fn complete(&mut self, form: Form) {
-        self.form.get_or_insert(form);
-        if let Some(Value::String(path)) = &self.wasm {
-            self.wasm = Some(serde_json::json!({ "path": path }));
-        }
-        if self.is_function() {
-            for act in self.steps.get_or_insert_default() {
-                act.complete(form);
-            }
-        }
-    }
 }
 
 /// Something that happens once.

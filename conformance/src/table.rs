@@ -4,9 +4,10 @@ use std::fmt::Write as _;
 
 use serde_json::{Value, json};
 
+use crate::act::Form;
 use crate::languages::Language;
 use crate::run::{Cell, Verdict};
-use crate::scenario::{Form, Scenario};
+use crate::scenario::Scenario;
 
 /// A row's name: the scenario, and the form where there are several.
 #[must_use]

@@ -1,6 +1,6 @@
 //! What `graceshut verify` takes on its command line.
 
-use super::rounds::Behind;
+use super::rounds::balancer::Behind;
 use super::scarce::Scarce;
 use super::target::Url;
 use crate::{duration, signals};

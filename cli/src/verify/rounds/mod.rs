@@ -1,9 +1,9 @@
 //! `--rounds N`: two instances behind a real load balancer, restarted in turn under load, as a rollout does it. Not one request
 //! may be lost or answered 5xx over all rounds: a client in front of the balancer knows of no signal.
 
-mod balancer;
+pub mod balancer;
 
-pub use balancer::Behind;
+use balancer::Behind;
 
 use super::args::Args;
 use super::child::{self, Status};
