@@ -53,6 +53,10 @@ type state struct {
 	Ended     time.Time `json:"ended"`
 }
 
+func lines(text string) []string {
+	return strings.FieldsFunc(text, func(r rune) bool { return r == '\n' })
+}
+
 // write puts it beside, to the disk, and there in one step.
 func write(path string, text []byte) error {
 	file, err := os.CreateTemp(filepath.Dir(path), ".state-*")
@@ -81,7 +85,7 @@ func run(reason int32) int32 {
 	}
 	text, err := json.MarshalIndent(state{
 		RunID: read("run_id"), Reason: read("reason"), Message: read("message"), Signal: signalNumber(),
-		Version: read("config.version"), Abandoned: strings.Fields(read("abandoned")), Ended: time.Now().UTC(),
+		Version: read("config.version"), Abandoned: lines(read("abandoned")), Ended: time.Now().UTC(),
 	}, "", "  ")
 	if err == nil {
 		err = write(filepath.Join("/state", name), append(text, '\n'))
