@@ -48,6 +48,9 @@ func (rt *Runtime) wait(limit C.int64_t) (int, error) {
 	}
 	var code C.int
 	err := call(func() C.int { return C.graceshut_wait(rt.gs, limit, &code) })
+	if err == nil {
+		rt.told.letEventsArrive()
+	}
 	return int(code), err
 }
 
@@ -130,7 +133,10 @@ var guest = sync.OnceValue(func() bool {
 //export graceshutGoExit
 func graceshutGoExit(code C.int) {
 	if rt := current.Load(); rt != nil {
-		go rt.leave(int(code))
+		go func() {
+			rt.told.letEventsArrive()
+			rt.leave(int(code))
+		}()
 		return
 	}
 	// A signal that came while Install was at work, and the plan was over before it returned.

@@ -79,7 +79,7 @@ func TestReload(t *testing.T) {
 func TestEvents(t *testing.T) {
 	t.Parallel()
 	e := start(t, "events").signal(term).end().code(0)
-	e.said("event log flush b  0/0 halfway", "event progress flush b  1/2", "event hook_end flush b ok 0/0")
+	e.said("event log flush b  0/0 halfway", "event progress flush b  1/2", "event hook_end flush b ok 0/0", "event finished clean")
 }
 
 func TestKindsWithoutCode(t *testing.T) {

@@ -18,6 +18,7 @@ type Runtime struct {
 	stopping *once
 	draining *once
 	done     *once
+	told     toldList
 	closed   atomic.Bool
 	leaving  atomic.Bool
 }

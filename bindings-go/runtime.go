@@ -7,6 +7,7 @@ import "C"
 import (
 	"encoding/json"
 	"runtime/cgo"
+	"sync"
 	"time"
 )
 
@@ -111,7 +112,8 @@ type Event struct {
 }
 
 // OnEvent calls f for every event from now on, one at a time and in order, on a goroutine that belongs to graceshut: f may
-// block, which delays later events (and the channels Stopping and Draining) and nothing else. With log/slog:
+// block, which delays later events (and the channels Stopping and Draining) and nothing else. When the plan is over the last
+// events have 250 ms to get here before the process leaves. With log/slog:
 //
 //	gs.OnEvent(func(e graceshut.Event) { slog.Info("shutdown", "event", e.Kind, "phase", e.Phase, "hook", e.Hook) })
 //
@@ -120,7 +122,8 @@ func (rt *Runtime) OnEvent(f func(Event)) error {
 	if f == nil {
 		return fail(ErrNull, "OnEvent needs a function")
 	}
-	return rt.subscribe(func(text []byte) {
+	told := newOnce()
+	err := rt.subscribe(func(text []byte) {
 		var e struct {
 			Event, Phase, Hook, Outcome, Message string
 			At                                   int64 `json:"at_us"`
@@ -129,9 +132,51 @@ func (rt *Runtime) OnEvent(f func(Event)) error {
 		if json.Unmarshal(text, &e) != nil {
 			return
 		}
+		if e.Event == "finished" {
+			defer told.close() // also after a panic
+		}
 		at := time.Duration(e.At) * time.Microsecond
 		f(Event{e.Event, at, Phase(e.Phase), e.Hook, e.Outcome, e.Message, e.Value, e.Total})
 	})
+	if err == nil {
+		rt.told.expect(told, rt.Done())
+	}
+	return err
+}
+
+// What event callbacks have to hear of the end before the process leaves.
+const tellLimit = 250 * time.Millisecond
+
+// toldList is who listens to events and has not heard of the end.
+type toldList struct {
+	sync.Mutex
+	all []*once
+}
+
+// expect adds a listener. One that comes after the end never hears of it, and nobody waits for it.
+func (l *toldList) expect(told *once, over <-chan struct{}) {
+	select {
+	case <-over:
+	default:
+		l.Lock()
+		defer l.Unlock()
+		l.all = append(l.all, told)
+	}
+}
+
+// letEventsArrive waits until all of them have heard of the end, for a moment.
+func (l *toldList) letEventsArrive() {
+	l.Lock()
+	all := l.all
+	l.Unlock()
+	limit := time.After(tellLimit)
+	for _, told := range all {
+		select {
+		case <-told.c:
+		case <-limit:
+			return
+		}
+	}
 }
 
 func (rt *Runtime) subscribe(f func([]byte)) error {

@@ -330,6 +330,10 @@ func events() {
 		if e.Kind == "log" || e.Kind == "progress" || e.Kind == "hook_end" && e.Hook == "b" {
 			say("event %s %s %s %s %d/%d %s", e.Kind, e.Phase, e.Hook, e.Outcome, e.Value, e.Total, e.Message)
 		}
+		time.Sleep(2 * time.Millisecond) // a logger that is slower than the plan
+		if e.Kind == "finished" {
+			say("event finished %s", e.Outcome)
+		}
 		if e.Kind == "phase_start" {
 			panic("an event callback's panic is told and contained")
 		}
@@ -339,8 +343,8 @@ func events() {
 		ctx.Progress(1, 2)
 		return nil
 	})
-	hook(gs, Final, "z", func(ctx Context) error { time.Sleep(50 * time.Millisecond); return nil })
-	idle()
+	ready()
+	gs.Wait()
 }
 
 func kinds() {
