@@ -7,6 +7,7 @@
 #   make conformance [SCENARIOS=DIR] [ONLY=name,...] [LANGUAGES=go,java] [UPDATE=1]   every scenario in every language
 #   make test-wasm   WebAssembly hooks; make fuzz: registration of WebAssembly with arbitrary bytes, FUZZ_SECONDS=600
 #   make test-rounds, make test-browser   rolling restarts behind haproxy and nginx; the HTML report in Chromium
+#   make test-kafka [LANGUAGES=python,go] [ONLY=rolling,...] [RUNS=3]   consumers under SIGTERM with a real broker (kafka/README.md)
 #   make test-containers   every service and `graceshut run` as PID 1 of real containers: podman
 #   make install PREFIX=/usr/local   header, libraries, pkg-config and CMake files
 #
@@ -40,6 +41,7 @@ VERSION := $(shell sed -n 's/^version *= *"\(.*\)"/\1/p' Cargo.toml | head -n 1)
 .PHONY: demo test bench install clean header fmt lint conformance fuzz \
 	engine cli rust-service c-library c-library-wasm wheel npm node-packages adapters-node venv venv-adapters adapters-python go-archive go-module \
 	java-native java-jar java-demo c-service node-service go-service \
+	test-kafka kafka-python kafka-node kafka-go kafka-java kafka-baseline \
 	test-rust test-run test-run-long test-containers test-rounds test-browser test-wasm test-c test-python test-python-all test-node \
 	test-go test-java toolchains
 
@@ -251,6 +253,38 @@ test-containers: toolchains cli $(if $(HAVE_CC),c-service) $(if $(HAVE_PYTHON),w
 	cli/tests/containers/wrapper.sh $(T)/release/graceshut
 	cli/tests/containers/services.sh $(T)/release/graceshut $(if $(HAVE_CC),"c=$(C_SERVICE)") $(if $(HAVE_PYTHON),"python=$(PYTHON_SERVICE)") \
 		$(if $(HAVE_NODE),"node=$(NODE_SERVICE)") $(if $(HAVE_GO),"go=$(GO_SERVICE)") $(if $(HAVE_JAVA),"java=$(JAVA_SERVICE)")
+
+# Consumers of every language under SIGTERM, with a real Kafka broker (kafka/README.md): four to six minutes a language. The broker's
+# jars come from Maven Central.
+KAFKA := $(T)/kafka
+KVENV := $(T)/venv-kafka
+KPY := $(KVENV)/bin/python
+KAFKA_LANGUAGES = $(or $(subst $(comma), ,$(LANGUAGES)),$(if $(HAVE_PYTHON),python) $(if $(HAVE_NODE),node) $(if $(HAVE_GO),go) $(if $(HAVE_JAVA),java))
+
+$(KVENV)/ready: kafka/requirements.txt
+	$(PYTHON) -m venv $(KVENV)
+	$(KPY) -m pip install -q -r $<
+	touch $@
+
+$(KAFKA)/ready: kafka/broker/pom.xml
+	rm -rf $(KAFKA)/lib
+	$(MVN) -f $< dependency:copy-dependencies -DoutputDirectory="$(CURDIR)/$(KAFKA)/lib" -DincludeScope=runtime
+	touch $@
+
+kafka-python: $(KVENV)/ready wheel
+	$(KPY) -m pip install -q --force-reinstall --no-deps $(T)/wheels/graceshut-*.whl
+
+kafka-node: npm
+
+kafka-go: go-module
+
+kafka-java: java-jar
+
+kafka-baseline:
+
+test-kafka: toolchains $(KVENV)/ready $(KAFKA)/ready
+	$(MAKE) $(KAFKA_LANGUAGES:%=kafka-%)
+	$(KPY) kafka/run.py --target "$(CURDIR)/$(T)" --languages "$(KAFKA_LANGUAGES)" $(if $(ONLY),--only "$(ONLY)") $(if $(RUNS),--runs $(RUNS))
 
 test-c:
 	cargo test --locked -p graceshut-c
