@@ -43,6 +43,15 @@ pub(crate) fn with_python<T>(f: impl FnOnce(Python<'_>) -> T) -> Option<T> {
     Python::try_attach(f)
 }
 
+/// As [`with_python`], for what leaves the process in there: who closes the gate meanwhile does not wait for it.
+pub(crate) fn with_python_last<T>(f: impl FnOnce(Python<'_>) -> T) -> Option<T> {
+    let pass = enter()?;
+    Python::try_attach(|py| {
+        drop(pass);
+        f(py)
+    })
+}
+
 /// Closes and waits until nobody is inside; `false` when somebody still is after `limit`. The caller holds no GIL.
 pub(crate) fn close(limit: Duration) -> bool {
     WORD.fetch_or(CLOSED, SeqCst);

@@ -1,8 +1,6 @@
 //! What Python supplies to core: how to leave, and that its handler is always called after ours.
 //!
-//! Leaving is `SystemExit` in the main thread (spec 6.5). Core says so on a thread of its own, so a signal is sent to the main
-//! thread: CPython's handler, chained below ours, sets its flag, blocking calls return with EINTR, and the callable that
-//! `graceshut._signals` registered for that signal raises. It gets through sleep, select, locks and every event loop.
+//! Leaving is `SystemExit` in the main thread (spec 6.5). Core says so on a thread of its own; [`main_thread`] reaches it.
 
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, AtomicU64, Ordering::SeqCst};
 use std::time::Duration;
@@ -15,11 +13,9 @@ use pyo3::prelude::*;
 
 use crate::error::OrRaise;
 use crate::gate;
+use crate::main_thread;
 use crate::values::to_json;
 
-/// A managed signal whose Python handler is ours, and the main thread's pthread; 0: none.
-static KICK: AtomicI32 = AtomicI32::new(0);
-static MAIN: AtomicU64 = AtomicU64::new(0);
 /// The status to leave with; [`NOTHING`] before that is decided.
 static CODE: AtomicI32 = AtomicI32::new(NOTHING);
 const NOTHING: i32 = i32::MIN;
@@ -27,13 +23,18 @@ const NOTHING: i32 = i32::MIN;
 static LEAVING: AtomicBool = AtomicBool::new(false);
 /// Coroutines of the main thread that wait for the end and will leave by themselves.
 static LEAVERS: AtomicU32 = AtomicU32::new(0);
+/// Signals that the program has a handler of its own for, a bit each.
+static OWN_HANDLERS: AtomicU64 = AtomicU64::new(0);
+/// The main thread waits for the end as the last thing it does.
+static WAITING: AtomicU32 = AtomicU32::new(0);
 
 /// A program is still starting for this long after `install`.
 const STARTING: Duration = Duration::from_secs(1);
 /// How long such a coroutine may take to get the main thread out.
 const LEAVER_LIMIT: Duration = Duration::from_millis(500);
-/// Pauses between the first attempts to reach the main thread, and between all later ones.
-const AGAIN: [Duration; 4] = [Duration::from_millis(20), Duration::from_millis(100), Duration::from_millis(500), RARELY];
+/// Pauses between the first attempts to reach the main thread, and between all later ones. After the first ones a main thread
+/// that sleeps through them is left behind.
+const AGAIN: [Duration; 3] = [Duration::from_millis(20), Duration::from_millis(100), Duration::from_millis(500)];
 const RARELY: Duration = Duration::from_secs(1);
 
 /// How long a `SystemExit` that was lost leaves the main thread to come out of where it was.
@@ -52,6 +53,16 @@ impl CPython {
     }
 }
 
+#[allow(dead_code)] // until core asks
+impl CPython {
+    /// The program's own callable, a loop's, and `KeyboardInterrupt` for INT: the program may be ending by itself. Not while it
+    /// does nothing but wait for the end (spec 6.6).
+    fn has_own_handler(&self, signo: i32) -> bool {
+        let bit = u32::try_from(signo - 1).ok().and_then(|n| 1_u64.checked_shl(n)).unwrap_or(0);
+        OWN_HANDLERS.load(SeqCst) & bit != 0 && WAITING.load(SeqCst) == 0 && LEAVERS.load(SeqCst) == 0
+    }
+}
+
 impl Host for CPython {
     fn language(&self) -> &str {
         "python"
@@ -64,7 +75,7 @@ impl Host for CPython {
     fn exit(&self, plan: ExitPlan) {
         CODE.store(plan.code, SeqCst);
         if !ask_to_leave(plan.code, Duration::ZERO) {
-            kick();
+            main_thread::kick();
         }
     }
 
@@ -92,43 +103,37 @@ fn leave(code: i32) {
     if LEAVERS.load(SeqCst) > 0 {
         std::thread::sleep(LEAVER_LIMIT);
     }
+    let before = main_thread::times_it_came_by();
     for attempt in 0.. {
         if LEAVING.load(SeqCst) {
             return;
         }
-        if !kick() {
-            if attempt >= AGAIN.len() {
-                graceshut::exit_now(code);
-            }
+        if !main_thread::kick() {
             // Installed outside the main thread, and that never came by: it can be told between two instructions only.
-            raise_there();
+            main_thread::ask_between_instructions();
         }
         // The main thread may have every signal blocked, be deep in C, or be in a step after fork, where nothing can be
         // raised: it is asked until it leaves, or the watchdog ends the process.
         std::thread::sleep(AGAIN.get(attempt).copied().unwrap_or(RARELY));
-    }
-}
-
-/// Sends the main thread the signal; false when there is none to send.
-fn kick() -> bool {
-    let (signo, main) = (KICK.load(SeqCst), MAIN.load(SeqCst));
-    if signo == 0 || main == 0 {
-        return false;
-    }
-    // SAFETY: `main` is the pthread of Python's main thread, which lives until `exit` has returned control to libc; from
-    // `exit_begins` on nobody comes here. `signo` has our handler: `set_kick` is given 0 before that is taken away.
-    unsafe { libc::pthread_kill(main as libc::pthread_t, signo) };
-    true
-}
-
-fn raise_there() {
-    gate::with_python(|py| {
-        let exit = py.get_type::<pyo3::exceptions::PySystemExit>();
-        let main = MAIN.load(SeqCst);
-        if main != 0 && !LEAVING.load(SeqCst) {
-            // SAFETY: the GIL is held; the call takes a thread's ident and a borrowed exception class.
-            unsafe { pyo3::ffi::PyThreadState_SetAsyncExc(main as std::ffi::c_long, exit.as_ptr()) };
+        let unheard = || !LEAVING.load(SeqCst) && main_thread::times_it_came_by() == before && main_thread::sleeps();
+        if attempt + 1 >= AGAIN.len() && unheard() {
+            leave_without_main(code, unheard);
         }
+    }
+}
+
+/// The main thread sleeps in a call that no signal ends (a server's accept loop in C): it is not waited for any longer.
+fn leave_without_main(code: i32, unheard: impl Fn() -> bool) {
+    gate::with_python_last(|py| {
+        // Where the GIL was what it slept for, it can have it now.
+        py.detach(|| std::thread::sleep(AGAIN[1]));
+        if !unheard() || LEAVING.swap(true, SeqCst) {
+            return;
+        }
+        if let Err(error) = py.import("graceshut._exit").and_then(|m| m.call_method0("leave_without_main")) {
+            error.write_unraisable(py, None);
+        }
+        graceshut::exit_now(code);
     });
 }
 
@@ -161,11 +166,24 @@ pub(crate) fn set_outside(signo: i32, view: i32) {
     signal::set_outside(signo, outside);
 }
 
-/// How the main thread is reached: by which signal, and which thread it is.
+/// The signals that the program has a handler of its own for, a bit each (bit 0: signal 1).
 #[pyfunction]
-pub(crate) fn set_kick(signo: i32, main: u64) {
-    MAIN.store(main, SeqCst);
-    KICK.store(signo, SeqCst);
+pub(crate) fn set_own_handlers(signals: u64) {
+    OWN_HANDLERS.store(signals, SeqCst);
+}
+
+/// The main thread begins (True) or ends to wait for the end, as the last thing it does.
+#[pyfunction]
+pub(crate) fn set_waiting(waits: bool) {
+    count(&WAITING, waits);
+}
+
+fn count(of: &AtomicU32, more: bool) {
+    if more {
+        of.fetch_add(1, SeqCst);
+    } else {
+        of.fetch_sub(1, SeqCst);
+    }
 }
 
 /// The status to raise `SystemExit` with, once: for the callable in the main thread.
@@ -195,36 +213,15 @@ pub(crate) fn exit_begins(begins: bool) {
 /// A coroutine of the main thread begins (True) or ends to wait for the end.
 #[pyfunction]
 pub(crate) fn set_leaver(waits: bool) {
-    if waits {
-        LEAVERS.fetch_add(1, SeqCst);
-    } else {
-        LEAVERS.fetch_sub(1, SeqCst);
-    }
-}
-
-/// Calls `graceshut._signals.finish_in_main()` in the main thread as soon as it runs bytecode (embedding B23).
-#[pyfunction]
-pub(crate) fn call_in_main() -> bool {
-    extern "C" fn in_main(_: *mut std::ffi::c_void) -> std::ffi::c_int {
-        let _ = std::panic::catch_unwind(|| {
-            Python::try_attach(|py| {
-                let done = py.import("graceshut._signals").and_then(|m| m.call_method0("finish_in_main"));
-                if let Err(error) = done {
-                    error.write_unraisable(py, None);
-                }
-            })
-        });
-        0
-    }
-    // SAFETY: the function is static, takes no argument and may be called at any later time, or never.
-    unsafe { pyo3::ffi::Py_AddPendingCall(Some(in_main), std::ptr::null_mut()) == 0 }
+    count(&LEAVERS, waits);
 }
 
 /// A forked child begins anew.
 #[pyfunction]
 pub(crate) fn after_fork() {
     gate::after_fork();
-    KICK.store(0, SeqCst);
+    main_thread::after_fork();
     LEAVERS.store(0, SeqCst);
+    WAITING.store(0, SeqCst);
     exit_begins(false);
 }

@@ -3,7 +3,8 @@
 //! One room per peculiarity of the host, each with the fact of `embedding.md` that made it necessary:
 //!
 //! - [`gate`]: no native thread enters an interpreter that is going away (B20), and none waits for the GIL in vain (B21)
-//! - [`host`]: leaving is `SystemExit` in the main thread, wherever that thread is
+//! - [`host`]: leaving is `SystemExit` in the main thread
+//! - [`main_thread`]: which thread that is, and how it is reached wherever it is
 //! - [`hook`]: host-lane bodies, contexts, completions
 //! - [`runtime`]: the one install, subclassed in Python so that `enter` and `leave` are one native call each
 //! - [`flags`]: what `stopping`, `draining` and `stopped` wait for
@@ -20,6 +21,7 @@ mod hook;
 mod host;
 mod inflight;
 mod linger;
+mod main_thread;
 mod runtime;
 mod values;
 
@@ -40,12 +42,23 @@ fn _graceshut(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add_function(wrap_pyfunction!(host::managed_signals, m)?)?;
     m.add_function(wrap_pyfunction!(host::in_main_interpreter, m)?)?;
     m.add_function(wrap_pyfunction!(host::set_outside, m)?)?;
-    m.add_function(wrap_pyfunction!(host::set_kick, m)?)?;
+    m.add_function(wrap_pyfunction!(host::set_own_handlers, m)?)?;
+    m.add_function(wrap_pyfunction!(host::set_waiting, m)?)?;
     m.add_function(wrap_pyfunction!(host::exit_due, m)?)?;
     m.add_function(wrap_pyfunction!(host::exit_was_lost, m)?)?;
     m.add_function(wrap_pyfunction!(host::exit_begins, m)?)?;
     m.add_function(wrap_pyfunction!(host::set_leaver, m)?)?;
-    m.add_function(wrap_pyfunction!(host::call_in_main, m)?)?;
+    m.add_function(wrap_pyfunction!(main_thread::in_main_thread, m)?)?;
+    m.add_function(wrap_pyfunction!(main_thread::thread_id, m)?)?;
+    m.add_function(wrap_pyfunction!(main_thread::reserve, m)?)?;
+    m.add_function(wrap_pyfunction!(main_thread::reserved, m)?)?;
+    m.add_function(wrap_pyfunction!(main_thread::set_in_table_only, m)?)?;
+    m.add_function(wrap_pyfunction!(main_thread::give_up, m)?)?;
+    m.add_function(wrap_pyfunction!(main_thread::give_back, m)?)?;
+    m.add_function(wrap_pyfunction!(main_thread::signal_main, m)?)?;
+    m.add_function(wrap_pyfunction!(main_thread::came_by, m)?)?;
+    m.add_function(wrap_pyfunction!(main_thread::call_in_main, m)?)?;
+    m.add_function(wrap_pyfunction!(main_thread::foreign_handler, m)?)?;
     m.add_function(wrap_pyfunction!(host::after_fork, m)?)?;
     Ok(())
 }

@@ -156,6 +156,11 @@ def _at_exit() -> None:
 
 def leave_without_finalising(gs: Any) -> None:
     """The C library's exit, with what Python holds back written."""
+    _flush()
+    gs._exit_with_guests()
+
+
+def _flush() -> None:
     for stream in (sys.stdout, sys.stderr):
         try:
             stream.flush()
@@ -164,7 +169,16 @@ def leave_without_finalising(gs: Any) -> None:
     logging = sys.modules.get("logging")
     if logging is not None:
         logging.shutdown()
-    gs._exit_with_guests()
+
+
+def leave_without_main() -> None:
+    """On a thread of graceshut: the main thread sleeps in C and takes nothing. What a clean end does; core's exit follows."""
+    import atexit
+
+    try:
+        atexit._run_exitfuncs()
+    finally:
+        _flush()
 
 
 def _after_fork() -> None:

@@ -5,8 +5,10 @@ ours per managed signal, and ``signal.signal`` only changes whom that callable c
 
 * a handler set before or after ``install`` keeps working, asyncio's too, and the native one is never replaced;
 * ``signal.getsignal`` shows what the program itself has set, and giving that back is no harm (uvicorn's restore, B17);
-* setting ``SIG_DFL`` keeps ours;
-* core can call into the main thread: see ``exit_due``.
+* setting ``SIG_DFL`` keeps ours.
+
+A handler that native code put under Python's back stays, below ours, until the program sets one in Python, which replaces it as
+ever. How the main thread is made to leave is :mod:`graceshut._leaving`'s.
 
 ``_signal.signal`` is what is wrapped: ``signal.signal`` looks it up at each call, so that ``from signal import signal``,
 done long before, is told as well.
@@ -17,15 +19,14 @@ from __future__ import annotations
 import _signal  # type: ignore[import-not-found]
 import functools
 import os
-import sys
 import threading
-import time
 
-from . import _graceshut, _hooks, _loops
+from . import _graceshut, _hooks, _leaving
+from ._graceshut import in_main_thread as in_main
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from types import CodeType, FrameType
+    from types import FrameType
     from typing import Any, Callable, Iterable, Optional, Union
 
     Handler = Union[Callable[[int, Optional[FrameType]], Any], int, None]
@@ -45,26 +46,19 @@ _ignored: set[int] = set()
 _managed: list[tuple[int, bool, bool]] = []
 _pid = 0
 _runtime: Any = None
+#: Those of `_view` under which other native code has its handler in the kernel: Python never knew.
+_native: set[int] = set()
 #: Who waits in the main thread for the end, and swallows the Ctrl-C that began it.
 _waiting = 0
 #: The main thread is ending.
 _ending = False
 _warned: set[int] = set()
-#: By which signal core reaches the main thread to make it leave.
-_kick = 0
-#: When the program was last given a Ctrl-C of its own, and how long it has for it before it is made to leave.
-_interrupted_at = float("-inf")
-_AFTER_INTERRUPT = 0.3
 #: A managed signal came by: the engine knows of it, or is about to.
 _caught = False
 #: Signals that Python is not told of: a server there would stop at once. See ``_server``.
 _held: set[int] = set()
 #: While Python's table and core's handler change, what came by: it may have met only one of the two (spec 2.5).
 _meanwhile: Optional[set[int]] = None
-
-
-def in_main() -> bool:
-    return threading.get_ident() == threading.main_thread().ident
 
 
 def _is_ours() -> bool:
@@ -107,8 +101,8 @@ def _send_again(came: set[int]) -> None:
 
 def prepare(managed: list[tuple[int, bool, bool]]) -> bool:
     """Before core arms: our callable into Python's table. False outside the main thread, where Python forbids it."""
-    global _managed, _pid, _ending, _caught, _interrupted_at
-    _interrupted_at = float("-inf")
+    global _managed, _pid, _ending, _caught
+    _leaving.reset()
     _managed, _pid, _ending, _caught = managed, os.getpid(), False, False
     _ignored.clear()
     _c_handlers.clear()
@@ -119,7 +113,8 @@ def prepare(managed: list[tuple[int, bool, bool]]) -> bool:
 
 
 def _register() -> bool:
-    if not in_main():
+    # CPython itself says which thread is the main one, by refusing in all others.
+    if not _graceshut.reserve(_real_signal, _leaving.on_kick):
         return False
     for signo, even_if_ignored, _ in _managed:
         found = _real_getsignal(signo)
@@ -131,9 +126,15 @@ def _register() -> bool:
         if signo in _view or found == _IGN and signo in _USERS_CHOICE and not even_if_ignored:
             continue
         _view[signo] = found
+        owner = _graceshut.foreign_handler(signo)
+        if owner is not None and "libjvm" not in os.path.basename(owner):
+            _native.add(signo)
+            _graceshut.set_in_table_only(_real_signal, signo, _on_signal)
+        else:
+            _real_signal(signo, _on_signal)
+            if owner is not None:
+                _warn("%s: the JVM's own handler is not called any more: it would end the JVM beside the shutdown", _name(signo))
         _tell_core(signo)
-        _real_signal(signo, _on_signal)
-    _choose_kick()
     # Core takes this thread's mask for the program's own.
     unblock()
     return True
@@ -141,16 +142,17 @@ def _register() -> bool:
 
 def _tell_core(signo: int) -> None:
     """What a forked child that is not armed meets: not CPython's handler, which only our callable has put there, and which
-    sets a flag that a child on its way to exec never looks at."""
+    sets a flag that a child on its way to exec never looks at. And which signals the program handles by itself (spec 6.6)."""
     handler = _view.get(signo, _on_signal)
-    _graceshut.set_outside(int(signo), 0 if handler == _DFL else 1 if handler == _IGN else 2)
+    is_native = signo in _native
+    _graceshut.set_outside(int(signo), 2 if is_native else 0 if handler == _DFL else 1 if handler == _IGN else 2)
+    _graceshut.set_own_handlers(sum(1 << s - 1 for s in {*_native, *_c_handlers, *(s for s, h in _view.items() if callable(h))}))
 
 
-def _choose_kick() -> None:
-    signo = next((s for s in (_signal.SIGTERM, _signal.SIGINT, *_view) if s in _view), 0)
-    global _kick
-    _kick = int(signo)
-    _graceshut.set_kick(_kick, threading.main_thread().ident)
+def _warn(words: str, *args: object) -> None:
+    import logging
+
+    logging.getLogger("graceshut").warning(words, *args)
 
 
 def armed(runtime: Any) -> None:
@@ -188,24 +190,28 @@ def release(signo: int) -> bool:
     for one in held:
         _runtime._rearm(one)
     # From ourselves: core knows that this is none of its business (spec 7.1).
-    _signal.pthread_kill(threading.main_thread().ident, signo if signo in held else min(held))
-    return True
+    return _graceshut.signal_main(int(signo if signo in held else min(held)))
 
 
 def disarm() -> None:
     """After core's handler is gone, or was never put there: Python's table as the program knows it."""
     global _pid, _runtime
-    _graceshut.set_kick(0, 0)
     _pid, _runtime = 0, None
     _held.clear()
     _c_handlers.clear()
     _signal.signal, _signal.getsignal = _real_signal, _real_getsignal
     if in_main():
+        _graceshut.give_back(_real_signal)
         for signo, handler in list(_view.items()):
-            if _real_getsignal(signo) is _on_signal and handler is not None:
+            if _real_getsignal(signo) is not _on_signal or handler is None:
+                continue
+            if signo in _native:
+                _graceshut.set_in_table_only(_real_signal, signo, handler)
+            else:
                 _real_signal(signo, handler)
         signals = list(_view)
         _view.clear()
+        _native.clear()
         for signo in signals:
             _tell_core(signo)
     # Elsewhere Python forbids it: the callable stays, and does what the program's own handler would.
@@ -213,6 +219,10 @@ def disarm() -> None:
 
 def _signal_(signalnum: int, handler: Handler, /) -> Handler:
     """What ``signal.signal`` comes to: for a managed signal it changes whom our callable calls."""
+    if _is_ours() and signalnum in _graceshut.reserved() and in_main():
+        _real_signal(signalnum, handler)  # raises as it always did
+        _graceshut.give_up(int(signalnum))
+        return _signal.SIG_DFL
     if not _is_ours() or signalnum not in _view and signalnum not in _c_handlers or not in_main():
         return _real_signal(signalnum, handler)
     if not callable(handler) and handler not in (_DFL, _IGN):
@@ -227,16 +237,19 @@ def _signal_(signalnum: int, handler: Handler, /) -> Handler:
             _real_signal(signalnum, _on_signal)
             _put_on_top(signalnum)
     before = _view[signalnum]
+    if signalnum in _native:
+        # As ever, what Python sets takes the place of what native code has set.
+        with changing():
+            _native.discard(signalnum)
+            _real_signal(signalnum, _on_signal)
+            _put_on_top(signalnum)
     if handler is not _on_signal:
         _view[signalnum] = handler
         _tell_core(signalnum)
     if handler == _IGN and signalnum not in _warned and signalnum not in _ignored:
         _warned.add(signalnum)
-        import logging
-
         name = _name(signalnum)
-        words = "%s set to SIG_IGN: graceshut still acts on it; install(signals={%r: \"ignore\"}) makes it ignore it"
-        logging.getLogger("graceshut").warning(words, name, name[3:])
+        _warn("%s set to SIG_IGN: graceshut still acts on it; install(signals={%r: \"ignore\"}) makes it ignore it", name, name[3:])
     # As the real one: without SA_RESTART, until siginterrupt says otherwise.
     _signal.siginterrupt(signalnum, True)
     _put_on_top(signalnum)
@@ -253,6 +266,8 @@ def _getsignal(signalnum: int, /) -> Handler:
         return _view[signalnum]
     if _is_ours() and signalnum in _c_handlers:
         return _handler_of_c
+    if _is_ours() and signalnum in _graceshut.reserved():
+        return _signal.SIG_DFL
     return _real_getsignal(signalnum)
 
 
@@ -270,47 +285,27 @@ def _name(signo: int) -> str:
 def _on_signal(signum: int, frame: Optional[FrameType]) -> None:
     """The one callable in Python's table. Runs in the main thread between two instructions, some time after the native
     handler has acted."""
-    global _caught, _interrupted_at
+    global _caught
     if _meanwhile is not None:
         _meanwhile.add(signum)
         return
     handler = _view.get(signum, _DFL)
     if not _is_ours():
         return _as_before(signum, frame, handler)
-    if signum == _signal.SIGINT != _kick and callable(handler) and not _is_swallowed(signum, handler):
+    if signum == _signal.SIGINT and callable(handler) and not _is_swallowed(signum, handler):
         # The program's KeyboardInterrupt comes first, however late this thread is.
-        _interrupted_at = time.monotonic()
-    elif time.monotonic() - _interrupted_at >= _AFTER_INTERRUPT and not _in_fork_step(frame):
-        # Core asks again.
-        code = _graceshut.exit_due()
-        if code is not None:
-            _leave(code)
+        _leaving.interrupted()
+    else:
+        _leaving.leave_if_due(frame)
     _caught = _caught or signum not in _ignored
     _hooks.tell_loop()
     if callable(handler) and not _is_swallowed(signum, handler):
         handler(signum, frame)
 
 
-def _leave(code: int) -> None:
-    if isinstance(_loops.running(), _loops.Trio):
-        # Raised inside trio's own code it would be taken for a defect of trio. Who awaits `gs.stopped` has left before.
-        from ._runtime import _leave_now
-
-        _leave_now()
-    exit = SystemExit(code)
-    before = sys.unraisablehook
-
-    def lost(unraisable: sys.UnraisableHookArgs) -> None:
-        if unraisable.exc_value is not exit:
-            before(unraisable)
-            return
-        # Raised in a weakref's callback or a __del__, where it is written to stderr and forgotten.
-        if sys.unraisablehook is lost:
-            sys.unraisablehook = before
-        _graceshut.exit_was_lost()
-
-    sys.unraisablehook = lost
-    raise exit
+def leave_if_due() -> None:
+    """Between two instructions of the main thread, where no signal can be sent to it."""
+    _leaving.leave_if_due(None)
 
 
 def _is_swallowed(signum: int, handler: Any) -> bool:
@@ -340,10 +335,12 @@ class waiting:
     def __enter__(self) -> None:
         global _waiting
         _waiting += 1
+        _graceshut.set_waiting(True)
 
     def __exit__(self, *_: object) -> None:
         global _waiting
         _waiting -= 1
+        _graceshut.set_waiting(False)
 
 
 def ending() -> None:
@@ -353,24 +350,6 @@ def ending() -> None:
 
 
 _forking = threading.local()
-#: Where this process was forked: code, instruction, and whether that was multiprocessing.
-_forked: Optional[tuple[CodeType, int, bool]] = None
-
-
-def _in_fork_step(frame: Optional[FrameType]) -> bool:
-    """Whether this child is not under way yet: what is raised in a step after fork is written to stderr and forgotten, and
-    between os.fork and multiprocessing's own first step it would unwind the parent's stack."""
-    if _forked is None:
-        return False
-    code, at, by_multiprocessing = _forked
-    top = frame
-    while frame is not None:
-        if by_multiprocessing and frame.f_code.co_name == "_bootstrap":
-            return False
-        if frame.f_code is code and (by_multiprocessing or frame is not top and frame.f_lasti == at):
-            return True
-        frame = frame.f_back
-    return False
 
 
 def before_fork() -> None:
@@ -390,13 +369,10 @@ def after_fork(forker: Optional[FrameType], rearms: bool) -> None:
 
     What came meanwhile meets them, unless the child ``rearms`` now: then it waits for that, in :func:`_register`.
     """
-    global _waiting, _meanwhile, _forked
+    global _waiting, _meanwhile
     # What another thread of the parent was about, and what had come there.
-    _waiting, _meanwhile, _forked = 0, None, None
-    if forker is not None:
-        code = forker.f_code
-        launches = code.co_name == "_launch" and forker.f_globals.get("__name__") == "multiprocessing.popen_fork"
-        _forked = code, forker.f_lasti, launches
+    _waiting, _meanwhile = 0, None
+    _leaving.after_fork(forker)
     if _pid:
         disarm()
     if not rearms:

@@ -12,10 +12,14 @@ pub(super) const SET_BYTES: usize = 8;
 /// `struct sigaction` as the kernel has it on x86-64 and aarch64.
 #[repr(C)]
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub(super) struct Disposition {
+pub struct Disposition {
+    /// `SIG_DFL`, `SIG_IGN` or the handler's address.
     pub handler: usize,
+    /// `SA_*`.
     pub flags: u64,
+    /// What the handler returns to, where `flags` say so.
     pub restorer: usize,
+    /// Signals blocked while the handler runs.
     pub mask: u64,
 }
 
@@ -23,10 +27,12 @@ pub(super) struct Disposition {
 pub(super) const SA_RESTORER: u64 = 0x0400_0000;
 
 impl Disposition {
-    pub(super) const DEFAULT: Disposition = Disposition { handler: libc::SIG_DFL, flags: 0, restorer: 0, mask: 0 };
+    /// The default action.
+    pub const DEFAULT: Disposition = Disposition { handler: libc::SIG_DFL, flags: 0, restorer: 0, mask: 0 };
 
     /// A function, neither SIG_DFL nor SIG_IGN.
-    pub(super) fn is_function(&self) -> bool {
+    #[must_use]
+    pub fn is_function(&self) -> bool {
         self.handler != libc::SIG_DFL && self.handler != libc::SIG_IGN
     }
 
@@ -40,8 +46,9 @@ pub(super) fn bit(signo: i32) -> u64 {
     if (1..=64).contains(&signo) { 1 << (signo - 1) } else { 0 }
 }
 
-/// What the kernel holds. `None` for what is no signal. Async-signal-safe.
-pub(super) fn query(signo: i32) -> Option<Disposition> {
+/// What the kernel holds. `None` for what is no signal. Any thread, never blocks, async-signal-safe.
+#[must_use]
+pub fn query(signo: i32) -> Option<Disposition> {
     let mut now = Disposition::default();
     // SAFETY: `now` has the kernel's layout and is writable; a null new action changes nothing.
     let failed =
@@ -49,11 +56,11 @@ pub(super) fn query(signo: i32) -> Option<Disposition> {
     (failed == 0).then_some(now)
 }
 
-/// Sets what the kernel holds. Async-signal-safe.
+/// Sets what the kernel holds; a number that is no signal is passed over. Any thread, never blocks, async-signal-safe.
 ///
 /// # Safety
 /// `new.handler` is SIG_DFL, SIG_IGN or a handler that fits `new.flags`, with a restorer where the kernel needs one.
-pub(super) unsafe fn set_raw(signo: i32, new: &Disposition) {
+pub unsafe fn set_raw(signo: i32, new: &Disposition) {
     // SAFETY: `new` has the kernel's layout; the rest is the caller's promise.
     unsafe {
         libc::syscall(libc::SYS_rt_sigaction, signo, std::ptr::from_ref(new), std::ptr::null_mut::<Disposition>(), SET_BYTES)

@@ -11,7 +11,7 @@ pub mod altstack;
 mod arm;
 mod chain;
 mod die;
-mod disposition;
+pub mod disposition;
 mod handler;
 pub mod mask;
 pub mod name;

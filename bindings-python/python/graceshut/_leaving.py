@@ -1,0 +1,96 @@
+"""How the main thread is made to leave: ``SystemExit``, raised by the callable of a signal that nobody listens to.
+
+Core decides when (spec 6.5, 6.6); ``src/main_thread.rs`` sends the signal.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+
+from . import _graceshut, _loops
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from types import CodeType, FrameType
+    from typing import Optional
+
+#: When the program was last given a Ctrl-C of its own, and how long it has for it before it is made to leave.
+_interrupted_at = float("-inf")
+_AFTER_INTERRUPT = 0.3
+#: Where this process was forked: code, instruction, and whether that was multiprocessing.
+_forked: Optional[tuple[CodeType, int, bool]] = None
+
+
+def reset() -> None:
+    global _interrupted_at
+    _interrupted_at = float("-inf")
+
+
+def interrupted() -> None:
+    """The program is about to be given a KeyboardInterrupt."""
+    global _interrupted_at
+    _interrupted_at = time.monotonic()
+
+
+def on_kick(signum: int, frame: Optional[FrameType]) -> None:
+    """The callable of that signal. In the main thread, between two instructions."""
+    _graceshut.came_by()
+    leave_if_due(frame)
+
+
+def leave_if_due(frame: Optional[FrameType]) -> None:
+    """Raises SystemExit once core wants the main thread to leave; core asks again where it is not raised."""
+    if time.monotonic() - _interrupted_at < _AFTER_INTERRUPT or _in_fork_step(frame):
+        return
+    code = _graceshut.exit_due()
+    if code is not None:
+        _leave(code)
+
+
+def _leave(code: int) -> None:
+    if isinstance(_loops.running(), _loops.Trio):
+        # Raised inside trio's own code it would be taken for a defect of trio. Who awaits `gs.stopped` has left before.
+        from ._runtime import _leave_now
+
+        _leave_now()
+    exit = SystemExit(code)
+    before = sys.unraisablehook
+
+    def lost(unraisable: sys.UnraisableHookArgs) -> None:
+        if unraisable.exc_value is not exit:
+            before(unraisable)
+            return
+        # Raised in a weakref's callback or a __del__, where it is written to stderr and forgotten.
+        if sys.unraisablehook is lost:
+            sys.unraisablehook = before
+        _graceshut.exit_was_lost()
+
+    sys.unraisablehook = lost
+    raise exit
+
+
+def after_fork(forker: Optional[FrameType]) -> None:
+    """In a forked child. ``forker`` called fork; None where C code did."""
+    global _forked
+    _forked = None
+    if forker is not None:
+        code = forker.f_code
+        launches = code.co_name == "_launch" and forker.f_globals.get("__name__") == "multiprocessing.popen_fork"
+        _forked = code, forker.f_lasti, launches
+
+
+def _in_fork_step(frame: Optional[FrameType]) -> bool:
+    """Whether this child is not under way yet: what is raised in a step after fork is written to stderr and forgotten, and
+    between os.fork and multiprocessing's own first step it would unwind the parent's stack."""
+    if _forked is None:
+        return False
+    code, at, by_multiprocessing = _forked
+    top = frame
+    while frame is not None:
+        if by_multiprocessing and frame.f_code.co_name == "_bootstrap":
+            return False
+        if frame.f_code is code and (by_multiprocessing or frame is not top and frame.f_lasti == at):
+            return True
+        frame = frame.f_back
+    return False
