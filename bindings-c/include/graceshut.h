@@ -140,11 +140,20 @@
  */
 #define GRACESHUT_ALL_HOLDERS_STOP 1
 
-/** Seen: somebody came with work, or made a connection for it, since the last step. Probes do not count. */
+/**
+ * Seen: work came since the last step: a request on any connection, or a connection made for one. Probes do not count. Once
+ * newcomers are turned away it no longer counts: requests on connections that are kept say nothing about the queue.
+ */
 #define GRACESHUT_CAME 1
 
 /** Seen: a connection is open whose client has not been answered yet. */
 #define GRACESHUT_BUSY 2
+
+/**
+ * Seen: a connection was accepted since the last step, or a request came that is the first one of its connection. Counts as CAME,
+ * and goes on counting after the turn. A server that cannot tell never says it: then the kernel's queue alone decides.
+ */
+#define GRACESHUT_CONNECTED 4
 
 /** Success. */
 #define GRACESHUT_OK 0
@@ -318,7 +327,7 @@ typedef void (*graceshut_destroy_fn)(void *user_data);
 
 /**
  * Takes an event: one JSON object with "event" (trigger, phase_start, phase_end, hook_start, hook_cancel, hook_end, deadline,
- * progress, log, reload, handler, status, prestop_wait, finished), "at_us" since the trigger, and where they apply "phase", "hook",
+ * progress, log, reload, handler, status, prestop_wait, finished, leave), "at_us" since the trigger, and where they apply "phase", "hook",
  * "outcome", "message", "value", "total". `json` is valid during the call. On a thread of its own, one event at a time; may
  * block, which delays later events and nothing else; must not call `graceshut_uninstall`.
  */
@@ -472,6 +481,20 @@ int graceshut_state(const graceshut_t *gs);
  * Pointers: As `graceshut_uninstall`.
  */
 char *graceshut_phase(const graceshut_t *gs);
+
+/**
+ * For bindings: the program has a handler of its own for `signo` (`has` not 0) that hears of the signal too, or has one no more
+ * (0, as at install). When the plan is over after such a signal the program is given until D to leave by itself before
+ * `graceshut_exit_fn` is called, unless the option "leave" says otherwise. What the binding itself put in place does not count, nor
+ * does the language's default handler. Any thread, at any time before the plan is over; never blocks. (spec 6.6)
+ *
+ * Errors: CLOSED, BAD_VALUE (no signal has that number), NULL.
+ *
+ * Pointers: As `graceshut_uninstall`.
+ */
+int graceshut_set_own_handler(const graceshut_t *gs,
+                              int signo,
+                              int has);
 
 /**
  * The report as one JSON object, or null before every phase is over. Free it with `graceshut_string_free`. Any thread; never
@@ -829,7 +852,7 @@ graceshut_linger *graceshut_linger_new(int64_t remaining_us,
 
 /**
  * 1 when the listeners are to be closed now (and for null), else 0: go on accepting and refusing, and call again.
- * `seen`: `GRACESHUT_CAME` and `_BUSY`, or-ed. `listeners`: their `count` descriptors; what is no listening TCP socket is
+ * `seen`: `GRACESHUT_CAME`, `_CONNECTED` and `_BUSY`, or-ed. `listeners`: their `count` descriptors; what is no listening TCP socket is
  * passed over, and 0 of them will do. When nobody has come for 150 ms, or after a second, newcomers are turned away by a filter
  * on the sockets, and what waits in their queues is left to be accepted. Never blocks, but for a look into /proc once.
  * (spec 9.4)

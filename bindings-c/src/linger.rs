@@ -13,10 +13,14 @@ use crate::text::null;
 /// left alone.
 pub const GRACESHUT_ALL_HOLDERS_STOP: u32 = 1;
 
-/// Seen: somebody came with work, or made a connection for it, since the last step. Probes do not count.
+/// Seen: work came since the last step: a request on any connection, or a connection made for one. Probes do not count. Once
+/// newcomers are turned away it no longer counts: requests on connections that are kept say nothing about the queue.
 pub const GRACESHUT_CAME: u32 = 1;
 /// Seen: a connection is open whose client has not been answered yet.
 pub const GRACESHUT_BUSY: u32 = 2;
+/// Seen: a connection was accepted since the last step, or a request came that is the first one of its connection. Counts as CAME,
+/// and goes on counting after the turn. A server that cannot tell never says it: then the kernel's queue alone decides.
+pub const GRACESHUT_CONNECTED: u32 = 4;
 
 /// The way of a server's listeners from the start of `drain` to their closing. Any thread, one at a time.
 pub struct graceshut_linger {
@@ -46,7 +50,7 @@ pub extern "C" fn graceshut_linger_new(remaining_us: i64, flags: u32) -> *mut gr
 }
 
 /// 1 when the listeners are to be closed now (and for null), else 0: go on accepting and refusing, and call again.
-/// `seen`: `GRACESHUT_CAME` and `_BUSY`, or-ed. `listeners`: their `count` descriptors; what is no listening TCP socket is
+/// `seen`: `GRACESHUT_CAME`, `_CONNECTED` and `_BUSY`, or-ed. `listeners`: their `count` descriptors; what is no listening TCP socket is
 /// passed over, and 0 of them will do. When nobody has come for 150 ms, or after a second, newcomers are turned away by a filter
 /// on the sockets, and what waits in their queues is left to be accepted. Never blocks, but for a look into /proc once.
 /// (spec 9.4)
@@ -69,7 +73,8 @@ pub unsafe extern "C" fn graceshut_linger_step(
             // SAFETY: not null, and that many by the caller's promise.
             (false, count) => unsafe { std::slice::from_raw_parts(listeners, count) },
         };
-        let seen = Seen { came: seen & GRACESHUT_CAME != 0, busy: seen & GRACESHUT_BUSY != 0, listeners };
+        let is = |flag| seen & flag != 0;
+        let seen = Seen { came: is(GRACESHUT_CAME), connected: is(GRACESHUT_CONNECTED), busy: is(GRACESHUT_BUSY), listeners };
         Ok(c_int::from(linger.linger.step(At::now(), seen)))
     })
 }

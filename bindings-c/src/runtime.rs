@@ -234,6 +234,24 @@ pub unsafe extern "C" fn graceshut_phase(gs: *const graceshut_t) -> *mut c_char 
     })
 }
 
+/// For bindings: the program has a handler of its own for `signo` (`has` not 0) that hears of the signal too, or has one no more
+/// (0, as at install). When the plan is over after such a signal the program is given until D to leave by itself before
+/// `graceshut_exit_fn` is called, unless the option "leave" says otherwise. What the binding itself put in place does not count, nor
+/// does the language's default handler. Any thread, at any time before the plan is over; never blocks. (spec 6.6)
+///
+/// Errors: CLOSED, BAD_VALUE (no signal has that number), NULL.
+///
+/// # Safety
+/// As `graceshut_uninstall`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn graceshut_set_own_handler(gs: *const graceshut_t, signo: c_int, has: c_int) -> c_int {
+    guard(|| {
+        // SAFETY: forwarded from the caller.
+        let gs = unsafe { handle(gs) }?;
+        gs.set_own_handler(signo, has != 0)
+    })
+}
+
 /// The report as one JSON object, or null before every phase is over. Free it with `graceshut_string_free`. Any thread; never
 /// blocks. (spec 11.1)
 ///
@@ -292,7 +310,7 @@ pub unsafe extern "C" fn graceshut_status(gs: *const graceshut_t) -> *mut c_char
 /// A reload hook: 0 is ok, anything else failed. On a worker thread of graceshut; may block.
 pub type graceshut_reload_fn = Option<unsafe extern "C" fn(user_data: *mut c_void) -> c_int>;
 /// Takes an event: one JSON object with "event" (trigger, phase_start, phase_end, hook_start, hook_cancel, hook_end, deadline,
-/// progress, log, reload, handler, status, prestop_wait, finished), "at_us" since the trigger, and where they apply "phase", "hook",
+/// progress, log, reload, handler, status, prestop_wait, finished, leave), "at_us" since the trigger, and where they apply "phase", "hook",
 /// "outcome", "message", "value", "total". `json` is valid during the call. On a thread of its own, one event at a time; may
 /// block, which delays later events and nothing else; must not call `graceshut_uninstall`.
 pub type graceshut_event_fn = Option<unsafe extern "C" fn(json: *const c_char, user_data: *mut c_void)>;

@@ -30,10 +30,12 @@ impl Linger {
     }
 
     /// True when the listener is to be closed now. `fd`: its descriptor; -1 where there is none (a Unix socket, a cluster
-    /// worker's, which only stands for the primary's). Never blocks, but for a look into /proc once.
+    /// worker's, which only stands for the primary's). `came`: work came since the last step; `connected`: a connection was made
+    /// since. Never blocks, but for a look into /proc once.
     #[napi(catch_unwind)]
-    pub fn step(&mut self, came: bool, busy: bool, fd: i32) -> bool {
-        self.inner.step(At::now(), Seen { came, busy, listeners: &[fd] })
+    pub fn step(&mut self, came: bool, busy: bool, fd: i32, connected: Option<bool>) -> bool {
+        let connected = connected.unwrap_or(false);
+        self.inner.step(At::now(), Seen { came, connected, busy, listeners: &[fd] })
     }
 }
 

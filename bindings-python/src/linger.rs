@@ -21,9 +21,11 @@ impl Linger {
         Linger { inner: if all_holders_stop { inner.all_holders_stop() } else { inner } }
     }
 
-    /// True when the listeners are to be closed now. Lets others run: it may look into /proc.
-    fn step(&mut self, py: Python<'_>, came: bool, busy: bool, listeners: Vec<i32>) -> bool {
+    /// True when the listeners are to be closed now. `came`: work came since the last step; `connected`: on a connection made since,
+    /// False where the server cannot tell. Lets others run: it may look into /proc.
+    #[pyo3(signature = (came, busy, listeners, connected = false))]
+    fn step(&mut self, py: Python<'_>, came: bool, busy: bool, listeners: Vec<i32>, connected: bool) -> bool {
         let inner = &mut self.inner;
-        py.detach(|| inner.step(At::now(), Seen { came, busy, listeners: &listeners }))
+        py.detach(|| inner.step(At::now(), Seen { came, connected, busy, listeners: &listeners }))
     }
 }

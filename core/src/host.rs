@@ -25,6 +25,18 @@ pub trait Host: Send + Sync {
         true
     }
 
+    /// True when the program has a handler of its own for `signo` that hears of the signal too: it may be stopping by itself, and
+    /// with `leave = "auto"` is given until D to leave by itself before [`exit`](Host::exit) is called (spec 6.6). What a
+    /// binding's own shim put in place does not count, nor does the language's default handler.
+    ///
+    /// Asked once, when the plan is over after a signal, on a thread of graceshut. Must not block nor enter the host: answer from
+    /// what the shim has noted before. A binding may say it with [`Runtime::set_own_handler`](crate::Runtime::set_own_handler)
+    /// instead; either is enough.
+    fn has_own_handler(&self, signo: i32) -> bool {
+        let _ = signo;
+        false
+    }
+
     /// True for a host that tells of its end by `host_end` before it is on its way out (a wrapper whose program ended):
     /// [`exit`](Host::exit) is called then as after any other trigger.
     fn waits_for_exit(&self) -> bool {

@@ -44,8 +44,8 @@ pub mod signal;
 pub mod wake;
 
 pub use config::{
-    Action, AdminAt, AnnounceDelay, DeclKind, ExecSpec, Exit, HookDecl, HttpSpec, NormalGrace, Options, ProcessDecl, ReadyWhen,
-    Repeat, ReportTo, Restart, SignalRule, SignalSpec, Token,
+    Action, AdminAt, AnnounceDelay, DeclKind, ExecSpec, Exit, HookDecl, HttpSpec, Leave, NormalGrace, Options, ProcessDecl,
+    ReadyWhen, Repeat, ReportTo, Restart, SignalRule, SignalSpec, Token,
 };
 pub use engine::{ExitPlan, HookOutcome, Reason, ReasonKind, Removal, ShutdownOutcome};
 pub use error::{Error, ErrorKind};

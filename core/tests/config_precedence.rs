@@ -61,6 +61,7 @@ fn scalars() -> Vec<(&'static str, [&'static str; 3], [Value; 3])> {
         ("exit_code_clean", ["1", "2", "3"], [json!(1), json!(2), json!(3)]),
         ("exit_code_degraded", ["11", "12", "13"], [json!(11), json!(12), json!(13)]),
         ("exit_code_forced", ["21", "22", "23"], [json!(21), json!(22), json!(23)]),
+        time("leave", ["at_once", "by_itself", "auto"]),
         time("exit_cap", ["1s", "2s", "3s"]),
         ("watchdog", ["false", "true", "false"], [json!(false), json!(true), json!(false)]),
         ("max_workers", ["1", "2", "3"], [json!(1), json!(2), json!(3)]),

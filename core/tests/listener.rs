@@ -35,7 +35,7 @@ fn closes_at(linger: &mut Linger, fds: &[RawFd], mut seen: impl FnMut(u64) -> (b
         .step_by(10)
         .find(|&at| {
             let (came, busy) = seen(at);
-            linger.step(At(1_000_000_000).plus(ms(at)), Seen { came, busy, listeners: fds })
+            linger.step(At(1_000_000_000).plus(ms(at)), Seen { came, connected: came, busy, listeners: fds })
         })
         .unwrap()
 }

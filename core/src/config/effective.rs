@@ -9,7 +9,7 @@ use super::options::{AnnounceDelay, DeclKind, HookDecl, NormalGrace};
 use super::origin::Setting;
 use super::resolve::{Config, SignalSetting};
 use super::signame;
-use super::words::{ACTIONS, EXITS, FAILURES, ORDERS, REPEATS, report_text, word};
+use super::words::{ACTIONS, EXITS, FAILURES, LEAVES, ORDERS, REPEATS, report_text, word};
 use crate::plan::format_duration;
 
 struct Row {
@@ -76,6 +76,7 @@ impl Config {
             or_rule("exit_code_degraded", &self.exit_code_degraded, 1),
             or_rule("exit_code_forced", &self.exit_code_forced, "128 + signal, else 70"),
             row("exit_cap", self.exit_cap.value.map_or("until the watchdog".to_owned(), d), &self.exit_cap.origin),
+            row("leave", word(LEAVES, &self.leave.value), &self.leave.origin),
             plain("watchdog", &self.watchdog),
             plain("max_workers", &self.max_workers),
             row("report", report_text(&self.report.value), &self.report.origin),

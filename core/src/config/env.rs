@@ -95,7 +95,7 @@ fn is_service_link(variable: &str) -> bool {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::super::admin::{AdminAt, Token};
-    use super::super::options::{AnnounceDelay, Exit, NormalGrace, Repeat, ReportTo};
+    use super::super::options::{AnnounceDelay, Exit, Leave, NormalGrace, Repeat, ReportTo};
     use super::*;
     use std::os::unix::ffi::OsStringExt;
     use std::time::Duration;
@@ -119,6 +119,7 @@ mod tests {
             ("GRACESHUT_EXIT_CODE_DEGRADED", "4"),
             ("GRACESHUT_EXIT_CODE_FORCED", "5"),
             ("GRACESHUT_EXIT_CAP", "50ms"),
+            ("GRACESHUT_LEAVE", "by_itself"),
             ("GRACESHUT_WATCHDOG", "0"),
             ("GRACESHUT_MAX_WORKERS", "7"),
             ("GRACESHUT_REPORT", "fd:3"),
@@ -146,6 +147,7 @@ mod tests {
             exit_code_degraded: Some(4),
             exit_code_forced: Some(5),
             exit_cap: Some(Duration::from_millis(50)),
+            leave: Some(Leave::ByItself),
             watchdog: Some(false),
             max_workers: Some(7),
             report: Some(ReportTo::Fd(3)),
@@ -198,6 +200,7 @@ mod tests {
             ("GRACESHUT_ADMIN", ""),
             ("GRACESHUT_ADMIN_TOKEN", "short"),
             ("GRACESHUT_STDIN_EOF", "yes"),
+            ("GRACESHUT_LEAVE", "itself"),
         ] {
             let e = from_vars(&vars(&[(name, value)])).unwrap_err();
             assert!(e.message().contains(name), "{name}={value}: {e}");

@@ -28,8 +28,8 @@ mod words;
 pub use admin::{AdminAt, Token};
 pub use json::{hook_from_json, options_from_json};
 pub use options::{
-    Action, AnnounceDelay, DeclKind, ExecSpec, Exit, HookDecl, HttpSpec, NormalGrace, Options, Repeat, ReportTo, SignalRule,
-    SignalSpec,
+    Action, AnnounceDelay, DeclKind, ExecSpec, Exit, HookDecl, HttpSpec, Leave, NormalGrace, Options, Repeat, ReportTo,
+    SignalRule, SignalSpec,
 };
 pub use origin::{Origin, Setting};
 pub use platform::{Platform, Surroundings};

@@ -33,6 +33,8 @@ pub struct Options {
     pub exit_code_forced: Option<i32>,
     /// Shortens the time the host's own exit may take.
     pub exit_cap: Option<Duration>,
+    /// Whether a program that handles the signal itself may leave by itself until D (spec 6.6).
+    pub leave: Option<Leave>,
     /// `false` is the only way to do without the hard end (spec 5.9).
     pub watchdog: Option<bool>,
     /// Most hook workers at a time (spec 5.6).
@@ -127,6 +129,18 @@ pub enum Exit {
     Reraise,
     /// Never: `wait()` returns the report and the program does what it likes.
     Manual,
+}
+
+/// Who leaves first after a signal, the program or graceshut (spec 6.6).
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Leave {
+    /// `ByItself` where the program has a handler of its own for the signal and nothing waits in `wait`; else `AtOnce`.
+    #[default]
+    Auto,
+    /// The host's exit is called as soon as the plan is over.
+    AtOnce,
+    /// The program leaves by itself; the host's exit is called at D, and not at all when the program has begun to leave.
+    ByItself,
 }
 
 /// Where the report goes (spec 11.1).

@@ -21,6 +21,7 @@ pub(super) const SCALARS: &[&str] = &[
     "exit_code_degraded",
     "exit_code_forced",
     "exit_cap",
+    "leave",
     "watchdog",
     "max_workers",
     "report",
@@ -67,6 +68,7 @@ pub fn read(value: &Value, unit: NumberUnit, source: &Source) -> Result<Options,
     o.exit_code_degraded = t.opt("exit_code_degraded", Item::exit_code)?;
     o.exit_code_forced = t.opt("exit_code_forced", Item::exit_code)?;
     o.exit_cap = t.opt("exit_cap", Item::time)?;
+    o.leave = t.opt("leave", |i| i.word(super::words::LEAVES))?;
     o.watchdog = t.opt("watchdog", Item::boolean)?;
     o.max_workers = t.opt("max_workers", |i| Ok(i.integer(1..=1024)? as u32))?;
     o.report = t.opt("report", Item::report)?;

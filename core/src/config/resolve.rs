@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::admin::{self, AdminAt, Token};
 use super::layers::Layers;
-use super::options::{Action, AnnounceDelay, Exit, HookDecl, NormalGrace, Options, Repeat, ReportTo};
+use super::options::{Action, AnnounceDelay, Exit, HookDecl, Leave, NormalGrace, Options, Repeat, ReportTo};
 use super::origin::{Origin, Setting};
 use super::signame;
 use super::sources::Sources;
@@ -69,6 +69,8 @@ pub struct Config {
     pub exit_code_forced: Setting<Option<i32>>,
     /// The most the host's own exit may take; `None`: until the watchdog.
     pub exit_cap: Setting<Option<Duration>>,
+    /// Who leaves first after a signal.
+    pub leave: Setting<Leave>,
     /// Whether the hard end is in force.
     pub watchdog: Setting<bool>,
     /// Most hook workers at a time.
@@ -152,6 +154,7 @@ pub fn resolve(code: Options, sources: &Sources) -> Result<Config, Error> {
         exit_code_degraded: layers.pick("exit_code_degraded", |o| o.exit_code_degraded.map(Some), None),
         exit_code_forced: layers.pick("exit_code_forced", |o| o.exit_code_forced.map(Some), None),
         exit_cap: layers.pick("exit_cap", |o| o.exit_cap.map(Some), None),
+        leave: layers.pick("leave", |o| o.leave, Leave::default()),
         watchdog: layers.pick("watchdog", |o| o.watchdog, true),
         max_workers: layers.pick("max_workers", |o| o.max_workers, 64),
         report: absolute(layers.pick("report", |o| o.report.clone(), ReportTo::default()), sources.dir.as_deref()),

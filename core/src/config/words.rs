@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::options::{Action, Exit, Repeat, ReportTo};
+use super::options::{Action, Exit, Leave, Repeat, ReportTo};
 use super::walk::Item;
 use crate::error::{Error, did_you_mean};
 use crate::plan::{OnFailure, Order};
@@ -19,6 +19,9 @@ pub(super) const REPEATS: &[(&str, Repeat)] =
     &[("expedite", Repeat::Expedite), ("interactive", Repeat::Interactive), ("orchestrated", Repeat::Orchestrated)];
 
 pub(super) const EXITS: &[(&str, Exit)] = &[("host", Exit::Host), ("reraise", Exit::Reraise), ("manual", Exit::Manual)];
+
+pub(super) const LEAVES: &[(&str, Leave)] =
+    &[("auto", Leave::Auto), ("at_once", Leave::AtOnce), ("by_itself", Leave::ByItself)];
 
 pub(super) const ORDERS: &[(&str, Order)] = &[("concurrent", Order::Concurrent), ("serial", Order::Serial)];
 

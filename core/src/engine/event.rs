@@ -85,6 +85,8 @@ pub enum Command {
     ExtendTimeout(At),
     /// Announce and drain of a preStop are over: who asked for it may be answered (spec 7.4).
     Drained,
+    /// Another stop signal came after the plan: a program that is waited for is waited for no longer (spec 6.6).
+    Hurry,
     /// Every phase is over. `at_once`: leave without the host's finalisers.
     Finish {
         /// How it ended.

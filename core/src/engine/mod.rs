@@ -12,6 +12,7 @@
 
 mod event;
 mod hook;
+mod leaving;
 mod names;
 mod outcome;
 mod phase;
@@ -27,7 +28,7 @@ use std::collections::{BinaryHeap, VecDeque};
 use std::time::Duration;
 
 pub use event::{Command, Ending, Event, InFlightPoint};
-pub use outcome::{ExitPlan, ExitRules, HookOutcome, NotStarted, ShutdownOutcome, Skip};
+pub use outcome::{ExitPlan, ExitRules, HookOutcome, Leaving, NotStarted, ShutdownOutcome, Skip};
 pub use record::{Record, TriggerAction, What};
 pub use registry::{HookId, HookSpec, Kind, Lane, Pause, Removal};
 pub use trigger::{Reason, ReasonKind};
@@ -127,6 +128,8 @@ pub struct Engine {
     proposed_code: Option<i32>,
     degraded: bool,
     finish: Option<(ShutdownOutcome, ExitPlan)>,
+    /// The process has begun to leave, or was made to (spec 6.6).
+    left: bool,
 }
 
 impl Engine {
@@ -152,6 +155,7 @@ impl Engine {
             proposed_code: None,
             degraded: false,
             finish: None,
+            left: false,
         }
     }
 

@@ -116,6 +116,29 @@ impl ShutdownOutcome {
     }
 }
 
+/// Who leaves first when the plan is over (spec 6.6).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Leaving {
+    /// Graceshut calls the host's exit at once, or a thread in `wait` leaves.
+    AtOnce,
+    /// The program, which handles the signal itself.
+    ByItself,
+    /// It might have, had not left at D, and was made to.
+    MadeTo,
+}
+
+impl Leaving {
+    /// The word of the report.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Leaving::AtOnce => "at_once",
+            Leaving::ByItself => "by_itself",
+            Leaving::MadeTo => "made_to",
+        }
+    }
+}
+
 /// How the process leaves.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct ExitPlan {

@@ -1,7 +1,7 @@
 //! From phase to phase (spec 4): entering one, starting what may start, leaving it, finishing.
 
 use super::event::{Command, InFlightPoint};
-use super::outcome::{HookOutcome, ShutdownOutcome, Skip, exit_plan};
+use super::outcome::{ExitPlan, HookOutcome, ShutdownOutcome, Skip, exit_plan};
 use super::record::What;
 use super::registry::{HookId, Lane, Step};
 use super::timer::Timer;
@@ -328,19 +328,22 @@ impl Engine {
             (false, true) => ShutdownOutcome::Degraded,
             (false, false) => ShutdownOutcome::Clean,
         };
-        let kind = self.reason().map_or(ReasonKind::Stop, |r| r.kind);
-        let started_by = self.started_by();
-        // An uncaught error keeps the host's own status, whatever a hook's exit call proposes.
-        let code = match kind {
-            ReasonKind::Uncaught => self.triggers.first_code,
-            _ => self.proposed_code.or(self.triggers.host_code),
-        };
-        let exit = exit_plan(self.settings.exit, outcome, kind, started_by, run.forced_by, code);
+        let exit = self.way_out(outcome, run.forced_by);
         self.tell_drained();
         self.life = Life::Finished;
         self.finish = Some((outcome, exit));
         self.timers.clear();
         self.record(now, What::Finished { outcome, exit });
         self.command(Command::Finish { outcome, exit, at_once });
+    }
+
+    pub(super) fn way_out(&self, outcome: ShutdownOutcome, forced_by: Option<i32>) -> ExitPlan {
+        let kind = self.reason().map_or(ReasonKind::Stop, |r| r.kind);
+        // An uncaught error keeps the host's own status, whatever a hook's exit call proposes.
+        let code = match kind {
+            ReasonKind::Uncaught => self.triggers.first_code,
+            _ => self.proposed_code.or(self.triggers.host_code),
+        };
+        exit_plan(self.settings.exit, outcome, kind, self.started_by(), forced_by, code)
     }
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::event::InFlightPoint;
-use super::outcome::{ExitPlan, HookOutcome, ShutdownOutcome};
+use super::outcome::{ExitPlan, HookOutcome, Leaving, ShutdownOutcome};
 use super::registry::HookId;
 use super::trigger::Reason;
 use crate::clock::At;
@@ -115,6 +115,17 @@ pub enum What {
     /// The end.
     Finished {
         /// How.
+        outcome: ShutdownOutcome,
+        /// And the way out.
+        exit: ExitPlan,
+    },
+    /// The process leaves after its plan (spec 6.6); outcome and way out are the ones that count then.
+    Left {
+        /// By whom.
+        how: Leaving,
+        /// Work in flight that this cuts off.
+        in_flight: u64,
+        /// How the shutdown ended after all.
         outcome: ShutdownOutcome,
         /// And the way out.
         exit: ExitPlan,

@@ -56,7 +56,10 @@ impl Engine {
                 self.record_trigger(at, reason, TriggerAction::Left);
                 self.leave(signo, now);
             }
-            _ if self.life == Life::Finished => self.record_trigger(at, reason, TriggerAction::Recorded),
+            _ if self.life == Life::Finished => {
+                self.record_trigger(at, reason, TriggerAction::Recorded);
+                self.command(Command::Hurry);
+            }
             _ => {
                 self.record_trigger(at, reason, TriggerAction::Expedited);
                 self.expedite(signo, now);

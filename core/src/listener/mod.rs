@@ -36,8 +36,13 @@ pub const LOOK: Duration = Duration::from_millis(10);
 /// What a server sees at a step.
 #[derive(Clone, Copy, Debug)]
 pub struct Seen<'a> {
-    /// Somebody came with work, or made a connection for it, since the last step. Probes go on to the end and do not count.
+    /// Work came since the last step: a request on any connection, or a connection made for one. Probes go on to the end and do
+    /// not count. Keeps the refusing going; once newcomers are turned away it no longer counts, since requests on connections
+    /// that are kept say nothing about the queue.
     pub came: bool,
+    /// A connection was accepted since the last step, or a request came that is the first one of its connection. Counts as `came`,
+    /// and goes on counting after the turn. A server that cannot tell says false: then the kernel's queue alone decides.
+    pub connected: bool,
     /// A connection is open whose client has not been answered: accepted and silent, or being refused.
     pub busy: bool,
     /// The listening sockets that are to be closed. Any that are something else are passed over.
@@ -90,7 +95,7 @@ impl Linger {
 
     /// True when the listeners are to be closed now, and from then on. Never blocks.
     pub fn step(&mut self, now: At, seen: Seen<'_>) -> bool {
-        if seen.came {
+        if seen.came || seen.connected {
             self.last = now;
         }
         if self.stage == Stage::Refusing && self.has_refused_enough(now, seen) {
@@ -128,7 +133,7 @@ impl Linger {
             return true; // none that the kernel tells of, or none of ours alone
         }
         let waiting = own.any(|&fd| waits(fd));
-        if waiting || seen.came || self.empty_since.is_never() {
+        if waiting || seen.connected || self.empty_since.is_never() {
             self.empty_since = now;
         }
         let emptied = now - self.empty_since >= EMPTIED;

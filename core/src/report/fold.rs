@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{HandlerInfo, HookInfo, HostInfo, InFlightInfo, PhaseInfo, ReasonInfo, Report, TriggerInfo};
+use super::{HandlerInfo, HookInfo, HostInfo, InFlightInfo, LeaveInfo, PhaseInfo, ReasonInfo, Report, TriggerInfo};
 use crate::clock::{At, micros};
 use crate::engine::{Engine, HookId, InFlightPoint, Pause, Reason, Record, What};
 use crate::signal::name_of;
@@ -16,6 +16,8 @@ pub(crate) struct Facts {
     pub already_spent: Duration,
     pub handler: Vec<HandlerInfo>,
     pub warnings: Vec<String>,
+    /// Who is to leave first.
+    pub leave: String,
     /// Wall clock and monotonic clock at the same instant.
     pub wall: (Duration, At),
 }
@@ -56,6 +58,7 @@ pub(crate) fn fold(engine: &Engine, facts: Facts) -> Report {
         rebased_us: None,
         handler: facts.handler,
         warnings: facts.warnings,
+        leave: LeaveInfo { how: facts.leave, after_us: None, in_flight: None },
     };
     let mut hooks: Vec<Option<(usize, HookInfo)>> = Vec::new();
     for id in engine.hook_ids() {
@@ -135,6 +138,16 @@ fn apply(report: &mut Report, hooks: &mut [Option<(usize, HookInfo)>], engine: &
             report.exit_code = exit.code;
             report.exit_signal = exit.die_by.map(signal_name);
             report.used_us = at_us;
+        }
+        What::Left { how, in_flight, outcome, exit } => {
+            report.outcome = outcome.word().to_owned();
+            report.exit_code = exit.code;
+            report.exit_signal = exit.die_by.map(signal_name);
+            report.leave = LeaveInfo {
+                how: how.word().to_owned(),
+                after_us: Some(at_us.saturating_sub(report.used_us)),
+                in_flight: Some(*in_flight),
+            };
         }
         What::UnknownAfter(id) => {
             if let Some(spec) = engine.hook_spec(*id) {

@@ -39,6 +39,27 @@ pub fn human_line(report: &Report) -> String {
     line
 }
 
+/// `graceshut: made to leave 7.3s after the plan; 2 still in flight; degraded; exit 1`: how the process left, where that is news.
+#[must_use]
+pub fn leave_line(report: &Report) -> String {
+    let after = format_duration(rounded(report.leave.after_us.unwrap_or(0)));
+    let mut line = match report.leave.how.as_str() {
+        "made_to" => {
+            format!("graceshut: the program had not left by itself at its deadline, {after} after the plan: made to leave")
+        }
+        _ => format!("graceshut: the program left {after} after the plan"),
+    };
+    if let Some(left @ 1..) = report.leave.in_flight {
+        let _ = write!(line, "; {left} still in flight");
+    }
+    let _ = write!(line, "; {}", report.outcome);
+    match &report.exit_signal {
+        Some(signal) => drop(write!(line, "; exit by {signal}")),
+        None => drop(write!(line, "; exit {}", report.exit_code)),
+    }
+    line
+}
+
 /// Three significant places are enough for a person.
 fn rounded(us: u64) -> Duration {
     let step = match us {

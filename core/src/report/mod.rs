@@ -8,7 +8,7 @@ mod notify;
 mod write;
 
 pub(crate) use fold::{Facts, fold};
-pub use line::human_line;
+pub use line::{human_line, leave_line};
 pub use notify::Notify;
 pub(crate) use write::deliver;
 
@@ -61,6 +61,9 @@ pub struct Report {
     pub handler: Vec<HandlerInfo>,
     /// What the configuration or registration left open.
     pub warnings: Vec<String>,
+    /// Who left first.
+    #[serde(default)]
+    pub leave: LeaveInfo,
 }
 
 /// The program that ran.
@@ -159,6 +162,17 @@ pub struct InFlightInfo {
     pub at_drain_end: Option<u64>,
 }
 
+/// Who left first when the plan was over (spec 6.6).
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+pub struct LeaveInfo {
+    /// `at_once`, `by_itself` (the program leaves by itself until D), `made_to` (it had not left at D) or `manual`.
+    pub how: String,
+    /// When the process began to leave, from the end of the last phase; null: not known when this was written.
+    pub after_us: Option<u64>,
+    /// Work in flight that its leaving cut off; null as above.
+    pub in_flight: Option<u64>,
+}
+
 /// One managed signal's handler.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct HandlerInfo {
@@ -168,6 +182,9 @@ pub struct HandlerInfo {
     pub state: String,
     /// How often it had to be put back.
     pub repairs: u32,
+    /// Another handler was in place while nobody looked: signals of that time may have been missed.
+    #[serde(default)]
+    pub missed: bool,
 }
 
 impl Report {

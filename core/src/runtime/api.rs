@@ -370,6 +370,17 @@ impl Runtime {
         Ok(())
     }
 
+    /// For bindings: the program has a handler of its own for `signo` that hears of the signal too, or has one no more. As
+    /// [`Host::has_own_handler`](crate::Host::has_own_handler) (either is enough), for bindings that are told of changes. Any
+    /// thread, at any time before the plan is over; never blocks (spec 6.6).
+    ///
+    /// # Errors
+    /// `Closed`, `BadValue` for what is no signal's number.
+    pub fn set_own_handler(&self, signo: i32, has: bool) -> Result<(), Error> {
+        self.shared.check_open()?;
+        self.shared.by_itself.set_own_handler(signo, has)
+    }
+
     /// For bindings whose shim is told that somebody set another handler: puts ours on top again, chaining to what is there.
     ///
     /// # Errors
@@ -416,6 +427,10 @@ impl Shared {
     pub(super) fn trigger(&self, reason: Reason, grace: Option<Duration>, host_code: Option<i32>) {
         if matches!(reason.kind, ReasonKind::HostEnd | ReasonKind::Uncaught) {
             self.let_a_signal_be_first();
+            if self.door.is_finished() {
+                // It leaves by itself (spec 6.6).
+                self.it_leaves();
+            }
         }
         self.reload.stop_wins();
         self.engine_event(Event::Trigger { reason, at: At::now(), grace, host_code });

@@ -31,6 +31,7 @@ enum Tell {
     Left,
     Extend(At),
     Drained,
+    Hurry,
     Finish(ExitPlan, bool),
 }
 
@@ -119,6 +120,7 @@ impl Dispatch {
                     }
                 }
                 Command::Drained => self.tells.push(Tell::Drained),
+                Command::Hurry => self.tells.push(Tell::Hurry),
                 Command::ExtendTimeout(deadline) => self.tells.push(Tell::Extend(deadline)),
                 Command::Finish { exit, at_once, .. } => self.tells.push(Tell::Finish(exit, at_once)),
             }
@@ -275,6 +277,7 @@ fn carry_out(shared: &Arc<Shared>, tell: Tell) {
         Tell::Left => shared.events.say_left(inflight::total()),
         Tell::Extend(deadline) => shared.events.extend_timeout(deadline - At::now()),
         Tell::Drained => shared.drained.notify(),
+        Tell::Hurry => shared.hurry(),
         Tell::Finish(exit, at_once) => shared.on_finish(exit, at_once),
     }
 }

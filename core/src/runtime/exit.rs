@@ -168,14 +168,20 @@ fn meet_exit(status: i32) {
     CHOSEN_AFTER.store(over, SeqCst);
     shared.door.shake();
     let _ = shared.door.wait(At::NEVER, false, || shared.closed.load(SeqCst));
+    if over {
+        shared.host_leaves(status);
+    }
     PASSED.store(true, SeqCst);
     skip_destructors(&shared);
 }
 
 /// The host has told of its end before, or leaves at once: nothing to wait for.
-fn pass_by(shared: &Shared, status: i32, over: bool) {
+fn pass_by(shared: &Arc<Shared>, status: i32, over: bool) {
     if own_exit() {
         HOST_STATUS.store(status, SeqCst);
+        if over {
+            shared.host_leaves(status);
+        }
         // The status of an exit call inside a hook arrives here last; the plan has taken it into account.
         CHOSEN_AFTER.store(over && !shared.with_engine(|e| e.was_proposed_a_code()), SeqCst);
         PASSED.store(true, SeqCst);

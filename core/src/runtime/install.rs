@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
+use super::by_itself::ByItself;
 use super::dispatch::Dispatch;
 use super::events::Events;
 use super::leave::Door;
@@ -242,6 +243,7 @@ impl Shared {
             watchdog: Arc::new(Watchdog::new()),
             watchdog_on,
             door: Door::default(),
+            by_itself: ByItself::default(),
             reload: Reload::default(),
             events: Events::new(notify),
             closed: AtomicBool::new(false),

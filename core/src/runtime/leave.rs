@@ -1,7 +1,8 @@
 //! From "every phase is over" to "the process is gone" (spec 6.5).
 //!
 //! Order: the engine finishes; the watchdog gets the decided code; the report's thread writes and opens the door; then
-//! either a thread in `wait` returns and the host leaves by itself, or the host's own exit is called. The report can
+//! either a thread in `wait` returns and the host leaves by itself, or the host's own exit is called, or it is called only at D
+//! because the program is stopping by itself (`by_itself`). The report can
 //! hold this up by at most twice its `WRITE_LIMIT` (then the engine's thread has the door opened all the same); a hanging
 //! host by what is left until D + margin/2.
 
@@ -85,8 +86,17 @@ impl Door {
         open
     }
 
-    fn awaited(&self) -> bool {
+    /// Some thread waits here, or has passed.
+    pub(super) fn awaited(&self) -> bool {
         self.waiters.load(SeqCst) > 0
+    }
+
+    /// Until `until`, or until something about leaving changed.
+    pub(super) fn rest(&self, until: At) {
+        let seen = self.wake.seen();
+        if At::now() < until {
+            self.wake.wait(seen, until);
+        }
     }
 }
 
@@ -125,6 +135,7 @@ impl Shared {
         let leave = move || {
             crate::signal::block_all_but(None);
             shared.open_door();
+            shared.see_it_off();
         };
         let made = crate::process::thread::spawn("gs-leave", 0, Box::new(leave));
         match self.exit_plan() {
@@ -158,6 +169,9 @@ impl Shared {
         let ending_itself = self.reason().is_some_and(|r| matches!(r.kind, ReasonKind::HostEnd | ReasonKind::Uncaught));
         if ending_itself && !self.host.waits_for_exit() || !self.host_lingers() {
             return;
+        }
+        if self.may_leave_by_itself() {
+            return self.let_it_leave();
         }
         self.host.exit(finished.exit);
     }

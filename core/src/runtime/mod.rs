@@ -13,11 +13,13 @@
 
 mod admin;
 mod api;
+mod by_itself;
 mod dispatch;
 mod events;
 mod exit;
 mod install;
 mod join;
+mod last_word;
 mod leave;
 mod reload;
 mod reporter;
@@ -44,6 +46,7 @@ use crate::host::Host;
 use crate::process;
 use crate::signal;
 use crate::wake::Wake;
+use by_itself::ByItself;
 use leave::Door;
 use reload::Reload;
 use watchdog::Watchdog;
@@ -77,6 +80,7 @@ pub(crate) struct Shared {
     watchdog: Arc<Watchdog>,
     watchdog_on: bool,
     door: Door,
+    by_itself: ByItself,
     reload: Reload,
     pub(crate) events: events::Events,
     closed: AtomicBool,

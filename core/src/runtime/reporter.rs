@@ -8,7 +8,7 @@ use super::api::Finished;
 use super::events::EventView;
 use super::{Core, Shared};
 use crate::clock::{At, micros};
-use crate::engine::{Engine, HookId, Record, What};
+use crate::engine::{Engine, HookId, Leaving, Record, What};
 use crate::report::{self, Facts, HandlerInfo, HostInfo, Report};
 use crate::signal;
 
@@ -40,7 +40,8 @@ pub(super) fn run(shared: &Arc<Shared>) {
         if shared.events.status_was_asked() {
             shared.events.say_status(&shared.status_line());
         }
-        shared.events.wake.wait(seen, At::NEVER);
+        shared.leave_if_due();
+        shared.events.wake.wait(seen, shared.by_itself.until());
     }
 }
 
@@ -96,6 +97,7 @@ fn view(engine: &Engine, record: &Record) -> Option<EventView> {
         | What::HookExtend(..)
         | What::HookStopped(..)
         | What::HookReturned(_)
+        | What::Left { .. }
         | What::InFlight { .. }
         | What::UnknownAfter(_) => {
             return None;
@@ -137,8 +139,8 @@ impl Shared {
     /// The report as of now.
     pub(super) fn build_report(&self) -> Report {
         // Before the lock: the host's own code, and a look at the loader's list.
-        let (host, handler) = (self.host_info(), self.handler_state());
-        self.report_of(&self.lock(), host, handler)
+        let (host, handler, leave) = (self.host_info(), self.handler_state(), self.leave_word());
+        self.report_of(&self.lock(), host, handler, leave)
     }
 
     fn host_info(&self) -> HostInfo {
@@ -149,7 +151,7 @@ impl Shared {
         }
     }
 
-    fn report_of(&self, core: &Core, host: HostInfo, handler: Vec<HandlerInfo>) -> Report {
+    pub(super) fn report_of(&self, core: &Core, host: HostInfo, handler: Vec<HandlerInfo>, leave: &str) -> Report {
         let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let facts = Facts {
             run_id: self.run_id.clone(),
@@ -159,9 +161,19 @@ impl Shared {
             already_spent: self.config.already_spent.value,
             handler,
             warnings: core.warnings.clone(),
+            leave: leave.to_owned(),
             wall: (wall, At::now()),
         };
         report::fold(&core.engine, facts)
+    }
+
+    /// Who is to leave first, as far as is known when the plan is over (spec 6.6).
+    fn leave_word(&self) -> &'static str {
+        match () {
+            () if !self.leaves() => "manual",
+            () if self.may_leave_by_itself() => Leaving::ByItself.word(),
+            () => Leaving::AtOnce.word(),
+        }
     }
 
     /// Who handles the managed signals, by what the kernel says (spec 3.5).
@@ -179,6 +191,7 @@ impl Shared {
                 }
                 .to_owned(),
                 repairs: signal::repairs(a.signo),
+                missed: false,
             })
             .collect()
     }

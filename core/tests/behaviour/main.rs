@@ -14,6 +14,7 @@ mod exits;
 mod fork;
 mod hooks;
 mod kinds;
+mod leaving;
 mod life;
 mod prestop;
 mod repeat;
@@ -31,6 +32,7 @@ const SUITES: &[harness::Suite] = &[
     fork::SUITE,
     hooks::SUITE,
     kinds::SUITE,
+    leaving::SUITE,
     life::SUITE,
     prestop::SUITE,
     repeat::SUITE,

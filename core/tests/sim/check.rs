@@ -320,6 +320,7 @@ pub fn commands(t: &Trace) -> Verdict {
                 ensure!(!finished || *at_once, "finished twice");
                 finished = true;
             }
+            Command::Hurry => ensure!(finished, "a hurry before the end"),
             Command::Deadline(_) | Command::CountInFlight(_) | Command::ExtendTimeout(_) | Command::Drained => {}
         }
     }

@@ -195,7 +195,7 @@ impl World {
             }
             Command::CountInFlight(point) => self.engine.note_in_flight(point, 3, self.now),
             Command::ExtendTimeout(_) => self.trace.systemd_extended = true,
-            Command::Word(_) | Command::Deadline(_) | Command::Drained | Command::Finish { .. } => {}
+            Command::Word(_) | Command::Deadline(_) | Command::Drained | Command::Hurry | Command::Finish { .. } => {}
         }
     }
 

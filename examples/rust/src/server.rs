@@ -81,7 +81,7 @@ impl Server {
         let mut linger = Linger::new(At::now(), ctx.remaining());
         while !ctx.cancelled() {
             let came = self.shared.came.swap(false, SeqCst);
-            let seen = Seen { came, busy: self.shared.open.load(SeqCst) > 0, listeners: &[self.listener] };
+            let seen = Seen { came, connected: came, busy: self.shared.open.load(SeqCst) > 0, listeners: &[self.listener] };
             if linger.step(At::now(), seen) {
                 break;
             }

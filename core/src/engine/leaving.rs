@@ -1,0 +1,35 @@
+//! What becomes of a shutdown between the end of its plan and the end of its process (spec 6.6).
+
+use super::Engine;
+use super::outcome::{ExitPlan, Leaving, ShutdownOutcome};
+use super::record::What;
+use crate::clock::At;
+
+impl Engine {
+    /// The process leaves after its plan, once; work that is still in flight is cut off by it, which is not clean (spec 6.6).
+    /// Answers the way out that counts now; `None` before the plan is over, and the second time.
+    pub fn note_leaving(&mut self, how: Leaving, in_flight: u64, now: At) -> Option<ExitPlan> {
+        let (outcome, exit) = self.finish.filter(|_| !self.left)?;
+        self.left = true;
+        let finish = if in_flight > 0 && outcome == ShutdownOutcome::Clean {
+            (ShutdownOutcome::Degraded, self.way_out(ShutdownOutcome::Degraded, None))
+        } else {
+            (outcome, exit)
+        };
+        self.finish = Some(finish);
+        self.record(now, What::Left { how, in_flight, outcome: finish.0, exit: finish.1 });
+        Some(finish.1)
+    }
+
+    /// True after [`note_leaving`](Engine::note_leaving).
+    #[must_use]
+    pub fn has_left(&self) -> bool {
+        self.left
+    }
+
+    /// When the last phase was over.
+    #[must_use]
+    pub fn finished_at(&self) -> Option<At> {
+        self.records.iter().rev().find(|r| matches!(r.what, What::Finished { .. })).map(|r| r.at)
+    }
+}

@@ -1,0 +1,133 @@
+//! Who leaves first (spec 6.6): a program that handles the signal itself may be stopping by itself when the plan is over. It may
+//! go on with that until D; only then is the host's exit called.
+//!
+//! The thread that opened the door sees to it: the report's, or the one that took over from it (`leave`). Nothing wakes it
+//! before D unless the program begins to leave or another signal asks to hurry.
+
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::SeqCst};
+use std::sync::{Arc, OnceLock};
+
+use super::{Shared, exit};
+use crate::clock::At;
+use crate::config::Leave;
+use crate::engine::{Leaving, ShutdownOutcome};
+use crate::error::{Error, ErrorKind};
+use crate::signal::name;
+
+/// What is known of the program's own way out.
+#[derive(Debug, Default)]
+pub(crate) struct ByItself {
+    /// Bit n - 1: the program has a handler of its own for signal n.
+    own: AtomicU64,
+    /// Fixed when the plan is over: the program may leave by itself.
+    may: OnceLock<bool>,
+    stage: AtomicU32,
+    /// D, while it is waited for.
+    until: AtomicU64,
+    /// Another signal came: do not wait any longer.
+    hurry: AtomicBool,
+}
+
+/// The program is waited for.
+const WAITS: u32 = 1;
+/// It has begun to leave, or was made to.
+const OVER: u32 = 2;
+
+impl ByItself {
+    pub(super) fn set_own_handler(&self, signo: i32, has: bool) -> Result<(), Error> {
+        if name::name_of(signo).is_none() {
+            return Err(Error::new(ErrorKind::BadValue, format!("{signo} is not the number of a signal")));
+        }
+        let bit = 1u64 << (signo - 1);
+        if has {
+            self.own.fetch_or(bit, SeqCst)
+        } else {
+            self.own.fetch_and(!bit, SeqCst)
+        };
+        Ok(())
+    }
+
+    fn has_own_handler(&self, signo: i32) -> bool {
+        self.own.load(SeqCst) & 1u64.checked_shl(signo.unsigned_abs().wrapping_sub(1)).unwrap_or(0) != 0
+    }
+
+    pub(super) fn waits(&self) -> bool {
+        self.stage.load(SeqCst) == WAITS
+    }
+
+    /// Until when the program is waited for; never, when it is not.
+    pub(super) fn until(&self) -> At {
+        match (self.waits(), self.hurry.load(SeqCst)) {
+            (true, false) => At(self.until.load(SeqCst)),
+            (true, true) => At(0),
+            (false, _) => At::NEVER,
+        }
+    }
+}
+
+impl Shared {
+    /// True when the program may leave by itself until D. Asked when the plan is over; the first answer stays.
+    pub(super) fn may_leave_by_itself(&self) -> bool {
+        *self.by_itself.may.get_or_init(|| {
+            let (outcome, signo, deadline) =
+                self.with_engine(|e| (e.finished().map(|(outcome, _)| outcome), e.started_by(), e.deadline()));
+            let Some(signo) = signo.filter(|_| self.leaves() && !self.at_once.load(SeqCst)) else { return false };
+            // A plan that was cut has no time to give away, and without D there would be no end to the waiting.
+            let has_time = deadline.is_some_and(|d| !d.is_never() && At::now() < d);
+            if !has_time || outcome.is_none_or(|o| o == ShutdownOutcome::Forced) {
+                return false;
+            }
+            match self.config.leave.value {
+                Leave::AtOnce => false,
+                Leave::ByItself => true,
+                Leave::Auto => {
+                    !self.door.awaited() && (self.by_itself.has_own_handler(signo) || self.host.has_own_handler(signo))
+                }
+            }
+        })
+    }
+
+    /// From here on the program is waited for.
+    pub(super) fn let_it_leave(&self) {
+        let deadline = self.with_engine(|e| e.deadline()).unwrap_or(At(0));
+        self.by_itself.until.store(deadline.0, SeqCst);
+        let _ = self.by_itself.stage.compare_exchange(0, WAITS, SeqCst, SeqCst); // over already: it has begun to leave
+    }
+
+    /// The program leaves: the host's exit is not called any more.
+    pub(super) fn it_leaves(&self) {
+        self.by_itself.stage.store(OVER, SeqCst);
+    }
+
+    /// Another stop signal came while the program was waited for.
+    pub(super) fn hurry(&self) {
+        self.by_itself.hurry.store(true, SeqCst);
+        self.events.bell();
+        self.door.shake();
+    }
+
+    /// Calls the host's exit when D has come and the program is still there.
+    pub(super) fn leave_if_due(self: &Arc<Self>) {
+        if At::now() < self.by_itself.until() {
+            return;
+        }
+        if self.door.awaited() || exit::host_is_exiting() {
+            return self.it_leaves();
+        }
+        if self.by_itself.stage.compare_exchange(WAITS, OVER, SeqCst, SeqCst).is_err() {
+            return;
+        }
+        self.settle(Leaving::MadeTo, None);
+        if let Some((_, plan)) = self.with_engine(|e| e.finished()) {
+            self.host.exit(plan);
+        }
+    }
+
+    /// As the report's thread does it, for the one that took over from it.
+    pub(super) fn see_it_off(self: &Arc<Self>) {
+        while self.by_itself.waits() && !self.closed.load(SeqCst) {
+            self.door.rest(self.by_itself.until());
+            self.leave_if_due();
+        }
+    }
+}

@@ -1,0 +1,197 @@
+//! Spec 6.6: who leaves first when the plan is over after a signal that the program handles itself.
+
+use graceshut::config::Config;
+use graceshut::{Leave, State};
+
+use crate::harness::*;
+
+crate::suite!("leaving",
+    tests: [
+        r6_6_a_program_that_stops_by_itself_is_not_cut,
+        r6_6_its_own_status_is_in_the_report,
+        r6_6_at_the_deadline_it_is_made_to_leave,
+        r6_6_work_that_the_deadline_cuts_is_not_clean,
+        r6_6_work_that_its_own_exit_cuts_is_not_clean,
+        r6_6_at_once_is_as_without_a_handler,
+        r6_6_by_itself_needs_no_handler,
+        r6_6_another_signal_makes_it_leave_at_once,
+        r6_6_stop_and_forced_plans_leave_at_once,
+        r6_6_who_waits_leaves_at_once,
+        r6_6_an_exit_that_hangs_has_until_the_watchdog,
+        r6_6_underscore_exit_leaves_the_report,
+        r6_6_a_process_that_lingers_says_so,
+        r6_6_own_handlers_are_checked,
+    ],
+    children: [stopping, bad_signals]);
+
+fn leave() -> Option<Leave> {
+    match arg("GS_LEAVE").as_str() {
+        "at_once" => Some(Leave::AtOnce),
+        "by_itself" => Some(Leave::ByItself),
+        _ => None,
+    }
+}
+
+/// Grace 3 s: margin 100 ms, D at 2.9 s, the hard end at 2.95 s.
+fn stopping() {
+    if arg("GS_DO") == "hang" {
+        // Registered before install, it runs after graceshut has seen the exit.
+        unsafe { libc::atexit(hangs) };
+    }
+    let own_work = arg("GS_WORK") == "own";
+    let gs = install(Options { leave: leave(), inflight: Some(!own_work), ..grace(3000) }).unwrap();
+    let _work = own_work.then(|| gs.inflight().enter().unwrap());
+    gs.set_own_handler(libc::SIGTERM, arg("GS_OWN") != "no").unwrap();
+    gs.on_event(|e| {
+        if e.event == "leave" {
+            say(&format!("event leave {:?} {:?}", e.outcome, e.value))
+        }
+    })
+    .unwrap();
+    saying(&gs, "flush", "flushed");
+    if arg("GS_HOOK") == "hangs" {
+        hanging(&gs, "final", "bad");
+    }
+    ready();
+    if arg("GS_DO") == "stop" {
+        gs.stop("by the program", None).unwrap();
+    }
+    if arg("GS_DO") == "wait" {
+        std::process::exit(gs.wait(None).unwrap().exit.code);
+    }
+    until("the plan's end", || gs.state() == State::Stopped);
+    let end = |code| {
+        std::thread::sleep(ms(1000));
+        say("stopped by itself");
+        std::process::exit(code)
+    };
+    match arg("GS_DO").as_str() {
+        "leave" => end(0),
+        "leave 3" => end(3),
+        "_exit" => unsafe { libc::_exit(0) },
+        "hang" => std::process::exit(0),
+        "linger" => {
+            let code = gs.wait(None).unwrap().exit.code;
+            std::thread::sleep(ms(1200));
+            std::process::exit(code)
+        }
+        _ => park(),
+    }
+}
+
+extern "C" fn hangs() {
+    say("atexit hangs");
+    park()
+}
+
+fn kid(what: &str) -> Kid {
+    Kid::new("stopping").env("GS_DO", what)
+}
+
+fn term(kid: Kid) -> Ended {
+    let mut kid = kid.ready();
+    kid.term();
+    kid.end()
+}
+
+fn r6_6_a_program_that_stops_by_itself_is_not_cut() {
+    let end = term(kid("leave")).code(0).said("flushed").said("stopped by itself").within(ms(1000), ms(1500)).silent("event");
+    let report = end.report();
+    assert_eq!((report["outcome"].as_str(), report["exit_code"].as_i64()), (Some("clean"), Some(0)));
+    assert_eq!(report["leave"]["how"], "by_itself");
+    assert!((900_000..2_000_000).contains(&report["leave"]["after_us"].as_u64().unwrap()), "{report:#}");
+    assert_eq!(report["leave"]["in_flight"], 0);
+    assert!(report["used_us"].as_u64().unwrap() < 900_000, "{report:#}");
+}
+
+fn r6_6_its_own_status_is_in_the_report() {
+    let end = term(kid("leave 3")).code(3);
+    assert_eq!(end.report()["exit_code"], 3);
+}
+
+fn r6_6_at_the_deadline_it_is_made_to_leave() {
+    let end = term(kid("never")).code(0).within(ms(2900), ms(2950)).said("event leave Some(\"made_to\") Some(0)");
+    let report = end.report();
+    assert_eq!((report["outcome"].as_str(), report["leave"]["how"].as_str()), (Some("clean"), Some("made_to")));
+    term(kid("never").env("GRACESHUT_REPORT", "stderr"))
+        .code(0)
+        .said("graceshut: clean in")
+        .said("made to leave; clean; exit 0");
+}
+
+fn r6_6_work_that_the_deadline_cuts_is_not_clean() {
+    let report = term(kid("never").env("GS_WORK", "own")).code(1).within(ms(2900), ms(2950)).report();
+    assert_eq!((report["outcome"].as_str(), report["exit_code"].as_i64()), (Some("degraded"), Some(1)));
+    assert_eq!((report["leave"]["how"].as_str(), report["leave"]["in_flight"].as_u64()), (Some("made_to"), Some(1)));
+    term(kid("never").env("GS_WORK", "own").env("GRACESHUT_REPORT", "stderr")).said("1 still in flight; degraded; exit 1");
+}
+
+fn r6_6_work_that_its_own_exit_cuts_is_not_clean() {
+    let end = term(kid("leave").env("GS_WORK", "own")).code(1);
+    assert_eq!((end.report()["outcome"].as_str(), end.report()["exit_code"].as_i64()), (Some("degraded"), Some(1)));
+}
+
+fn r6_6_at_once_is_as_without_a_handler() {
+    for kid in [kid("never").env("GS_LEAVE", "at_once"), kid("never").env("GS_OWN", "no")] {
+        let end = term(kid).code(0).within(ms(0), ms(500));
+        assert_eq!(end.report()["leave"]["how"], "at_once");
+    }
+}
+
+fn r6_6_by_itself_needs_no_handler() {
+    let end = term(kid("leave").env("GS_OWN", "no").env("GRACESHUT_LEAVE", "by_itself")).code(0).said("stopped by itself");
+    assert_eq!(end.report()["leave"]["how"], "by_itself");
+}
+
+fn r6_6_another_signal_makes_it_leave_at_once() {
+    let mut kid = kid("never").ready();
+    kid.term();
+    kid.wait_for("flushed");
+    // A duplicate within 500 ms of the first (spec 7.1) changes nothing; the one after does.
+    std::thread::sleep(ms(700));
+    kid.term();
+    let end = kid.end().code(0).within(ms(0), ms(500));
+    assert_eq!(end.report()["leave"]["how"], "made_to");
+    assert_eq!(end.report()["triggers"][1]["action"], "recorded");
+}
+
+fn r6_6_stop_and_forced_plans_leave_at_once() {
+    let end = kid("stop").end().code(0).within(ms(0), ms(700));
+    assert_eq!(end.report()["leave"]["how"], "at_once");
+    let end = term(kid("never").env("GS_HOOK", "hangs")).code(143).within(ms(2700), ms(2950));
+    assert_eq!(end.report()["leave"]["how"], "at_once");
+}
+
+fn r6_6_who_waits_leaves_at_once() {
+    let end = term(kid("wait")).code(0).within(ms(0), ms(500));
+    assert_eq!(end.report()["leave"]["how"], "at_once");
+}
+
+fn r6_6_an_exit_that_hangs_has_until_the_watchdog() {
+    let end = term(kid("hang")).code(0).said("atexit hangs").within(ms(2950), ms(2950)).silent("event");
+    assert_eq!(end.report()["leave"]["how"], "by_itself");
+}
+
+fn r6_6_underscore_exit_leaves_the_report() {
+    let end = term(kid("_exit")).code(0);
+    assert_eq!(end.report()["leave"]["how"], "by_itself");
+    assert!(end.report()["leave"]["after_us"].is_null());
+}
+
+fn r6_6_a_process_that_lingers_says_so() {
+    let end = term(kid("linger").env("GS_LEAVE", "at_once").env("GRACESHUT_REPORT", "stderr")).code(0);
+    end.said("graceshut: clean in").said("graceshut: the program left 1.");
+}
+
+fn bad_signals() {
+    let gs = install(grace(2000)).unwrap();
+    for signo in [0, -1, 65, i32::MAX, i32::MIN] {
+        assert_eq!(gs.set_own_handler(signo, true).unwrap_err().kind(), graceshut::ErrorKind::BadValue);
+    }
+    let _: &Config = gs.config();
+    say("checked");
+}
+
+fn r6_6_own_handlers_are_checked() {
+    Kid::new("bad_signals").end().code(0).said("checked");
+}
