@@ -22,7 +22,7 @@ crate::suite!("leaving",
         r6_6_a_process_that_lingers_says_so,
         r6_6_own_handlers_are_checked,
     ],
-    children: [stopping, bad_signals]);
+    children: [handling, bad_signals]);
 
 fn leave() -> Option<Leave> {
     match arg("GS_LEAVE").as_str() {
@@ -33,7 +33,7 @@ fn leave() -> Option<Leave> {
 }
 
 /// Grace 3 s: margin 100 ms, D at 2.9 s, the hard end at 2.95 s.
-fn stopping() {
+fn handling() {
     if arg("GS_DO") == "hang" {
         // Registered before install, it runs after graceshut has seen the exit.
         unsafe { libc::atexit(hangs) };
@@ -85,7 +85,7 @@ extern "C" fn hangs() {
 }
 
 fn kid(what: &str) -> Kid {
-    Kid::new("stopping").env("GS_DO", what)
+    Kid::new("handling").env("GS_DO", what)
 }
 
 fn term(kid: Kid) -> Ended {
