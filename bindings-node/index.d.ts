@@ -395,6 +395,51 @@ export interface KafkaConsumerLike {
   disconnect(): Promise<void>;
 }
 
+/** A message of `kafkajs` with where it came from. */
+export interface KafkaMessage {
+  topic: string;
+  partition: number;
+  offset: string;
+  key: Buffer | null;
+  value: Buffer | null;
+  timestamp: string;
+  headers?: Record<string, Buffer | string | (Buffer | string)[] | undefined>;
+}
+
+export interface KafkaTopics {
+  /** Names or regular expressions. */
+  topics: (string | RegExp)[] | string | RegExp;
+  /** Where a group without offsets begins; false by default, as in kafkajs. */
+  fromBeginning?: boolean;
+  /** batches: how long a message waits for its write at most; messages: how often offsets are committed. In seconds, 5 by default. */
+  seconds?: number;
+}
+
+export interface KafkaBatches extends KafkaTopics {
+  /**
+   * Writes messages; they are done when it resolves, and only then committed. One call at a time, messages of a partition in order.
+   * Where it rejects, the messages stay and are written again `seconds` later, with more perhaps: let it be one that may happen
+   * twice (an id for each document). `signal` is aborted at the soft deadline of `flush`, not by the shutdown's begin.
+   */
+  write(messages: KafkaMessage[], options: { signal: AbortSignal }): unknown;
+  /** How many messages one write has at most; 500 by default. */
+  size?: number;
+}
+
+/** Messages one after another: the loop ends in `drain`. */
+export interface KafkaMessages extends AsyncIterable<KafkaMessage> {
+  /** This message is done. Its offset is committed when all before it are done too. In any order, also after the loop has ended. */
+  done(message: KafkaMessage): void;
+}
+
+/** What `gs.kafkajs` adds to a consumer. Either connects, subscribes and runs it, and resolves when it has joined its group. */
+export interface KafkaAcknowledged {
+  /** `drain`: the write under way is waited for; `flush`: the rest is written and committed; `close`: the group is left. */
+  batches(options: KafkaBatches): Promise<void>;
+  /** `drain`: the loop ends; `flush`, `close`: what is done is committed; `close`: the group is left. */
+  messages(options: KafkaTopics): Promise<KafkaMessages>;
+}
+
 /**
  * One install. Also an EventEmitter of ShutdownEvents: by their own name, and all of them as `event`. The same are published on
  * the diagnostics channels `graceshut:<name>` and `graceshut:event`.
@@ -446,8 +491,12 @@ export interface Graceshut extends EventEmitter {
   nest<A extends NestApplicationLike>(app: A, options?: FrameworkOptions): A;
   /** `drain`: no new job, those begun end; `close`: the connection. Jobs that do not end go back to the queue as stalled. */
   bullmq<W extends BullWorkerLike>(worker: W, options?: AdapterOptions): W;
-  /** `drain`: the batch under way ends, offsets are committed; `close`: the consumer leaves its group. */
-  kafkajs<C extends KafkaConsumerLike>(consumer: C, options?: AdapterOptions): C;
+  /**
+   * Answers the consumer with two more methods, `batches` and `messages`, whose loop knows what is done. With a loop of the program's
+   * own (`run`) the shutdown does one thing: the group is left in `close`, after the message in hand. Until then messages come:
+   * look at `isDraining`, write and commit what is buffered in a hook of `flush`.
+   */
+  kafkajs<C extends KafkaConsumerLike>(consumer: C, options?: AdapterOptions): C & KafkaAcknowledged;
   /** In the primary of node:cluster: tells the workers when the shutdown begins and waits for them. In a worker: nothing. */
   cluster(options?: { timeout?: Time }): void;
 

@@ -3,6 +3,7 @@
 
 const { GraceshutError } = require('../error.js');
 const { checked } = require('./options.js');
+const { kafkajs } = require('./kafkajs.js');
 
 /** Resolves true when `work` ended, false when `signal` was aborted before. */
 function before(signal, work) {
@@ -30,24 +31,6 @@ function bullmq(gs, worker, options) {
   );
   gs.hook('close', () => worker.close(!finished), { name });
   return worker;
-}
-
-/** A consumer of KafkaJS: the batch under way ends and its offsets are committed, then the consumer leaves its group. */
-function kafkajs(gs, consumer, options) {
-  const { name = 'kafkajs', timeout } = checked(options, 'kafkajs', ['name', 'timeout']);
-  if (typeof consumer?.stop !== 'function' || typeof consumer.disconnect !== 'function') {
-    throw new GraceshutError('bad_value', 'kafkajs() takes a consumer of the package kafkajs');
-  }
-  gs.hook(
-    'drain',
-    async ({ signal }) => {
-      await before(signal, consumer.stop());
-      signal.throwIfAborted();
-    },
-    { name, timeout },
-  );
-  gs.hook('close', () => consumer.disconnect(), { name });
-  return consumer;
 }
 
 module.exports = { bullmq, kafkajs };

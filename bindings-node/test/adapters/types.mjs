@@ -29,7 +29,10 @@ declare const nest: INestApplication;
 const same: INestApplication = gs.nest(nest);
 const sockets: WebSocketServer = gs.ws(new WebSocketServer({ port: 1 }), { code: 1012, spread: 100 });
 const worker: Worker = gs.bullmq(new Worker('q', async () => {}));
-gs.kafkajs(new Kafka({ brokers: [] }).consumer({ groupId: 'g' }), { timeout: '5s' });
+const consumer = gs.kafkajs(new Kafka({ brokers: [] }).consumer({ groupId: 'g' }), { timeout: '5s' });
+void consumer.batches({ topics: ['t'], write: async (messages, { signal }) => { void [messages[0].value, signal.aborted]; }, size: 500 });
+void consumer.messages({ topics: ['t'] }).then(async (messages) => { for await (const m of messages) messages.done(m); });
+void consumer.pause([{ topic: 't' }]);
 gs.cluster({ timeout: '5s' });
 void [h2, same, sockets, worker];
 // @ts-expect-error no server
