@@ -349,6 +349,57 @@ export interface HttpServerOptions extends AdapterOptions {
   window?: number;
   /** Called for every upgraded socket when `drain` begins. Those still open at the soft deadline are closed. */
   upgraded?: (socket: Duplex, context: HookContext) => void;
+  /**
+   * So long after the start of `drain` answers that have no end of their own are ended in order (last chunk, connection closed),
+   * which is clean: server-sent events (`text/event-stream`), `multipart/x-mixed-replace`, and those named with `stream()`. They
+   * are told at the start of `drain` by `drainSignal`. Off by default: they are then waited for like any request, and cut.
+   */
+  endStreamsAfter?: Time;
+}
+
+/** What `listener()` is told beside the server. */
+export interface ListenerOptions extends AdapterOptions {
+  /**
+   * The server's own stop: closes its listener; may answer a promise that waits for what is in flight. Called once, in `drain`,
+   * when the accept queue is empty. At `signal` what has not ended is to be cut. By default `close()` of the server, until its
+   * last connection has ended.
+   */
+  close?: (context: HookContext) => unknown;
+  /** Called at the start of `drain`: from then on the server refuses new work in its own words (a 503, UNAVAILABLE). */
+  refuse?: (context: HookContext) => unknown;
+}
+
+/** A server taken into care by `listener()`. Each unit of work is counted with `tryEnter()` and `leave()`, or with a guard. */
+export interface ListenerHandle {
+  /** True from the trigger on: answers should say `Connection: close`. */
+  readonly stopping: boolean;
+  /** True from the start of `drain` on: new work is to be refused. */
+  readonly draining: boolean;
+  /** Counts one unit of work in; false from the start of `drain` on. Each true is answered by one `leave()`. */
+  tryEnter(): boolean;
+  leave(): void;
+  /** As `tryEnter`, as a guard; null from the start of `drain` on. */
+  enter(): { leave(): void; [Symbol.dispose](): void } | null;
+}
+
+/** A server of Node's kind: `net.Server`, or one that has its methods (Bun's, a framework's). */
+export interface ServerLike {
+  on(event: string, listener: (...args: never[]) => void): unknown;
+  emit(event: string, ...args: unknown[]): boolean;
+  listen(...args: never[]): unknown;
+  close(...args: never[]): unknown;
+  address(): unknown;
+}
+
+export interface SocketIoOptions extends AdapterOptions {
+  /** Milliseconds over which the connections are closed: by default 10 for each, at most half of what the hook has. */
+  spread?: number;
+}
+
+/** A Server of `socket.io`. */
+export interface SocketIoServerLike {
+  attach(...args: never[]): unknown;
+  of(...args: never[]): unknown;
 }
 
 export interface WebSocketOptions extends AdapterOptions {
@@ -480,11 +531,28 @@ export interface Graceshut extends EventEmitter {
   /**
    * Takes a server of node:http, node:https or node:http2 into care, also one a framework made: requests are served through
    * `announce`, answered 503 from `drain` on, never reset; the hook ends when the last connection has. Answers the server.
+   * A framework that shows its server as `server` (restify, polka) or `listener` (hapi) is taken as well.
    * @throws GraceshutError `bad_value`, `closed`, `too_late`
    */
-  http<S extends NetServer>(server: S, options?: HttpServerOptions): S;
+  http<S extends NetServer | ServerLike | { readonly server: NetServer } | { readonly listener: NetServer }>(
+    server: S,
+    options?: HttpServerOptions,
+  ): S;
+  /**
+   * Any server that listens, or the port it listens on where the server shows none (grpc-js). In `drain`: `refuse()` at once, then the
+   * listener stays until nobody has come for 150 ms and the kernel's queue is empty (at most about 3 s), then `close()`, then what
+   * was counted with the handle is waited for. A `close()` that a listener of the program's own calls at the signal is put off
+   * until then. Sets `serving`.
+   * @throws GraceshutError `bad_value`, `closed`, `too_late`
+   */
+  listener(server: ServerLike | NetServer | { readonly server: NetServer } | number, options?: ListenerOptions): ListenerHandle;
   /** In `drain` every client gets a close frame, spread over time; at the soft deadline those left are cut off. */
   ws<S extends WebSocketServerLike>(server: S, options?: WebSocketOptions): S;
+  /**
+   * In `drain` the connections of the engine are closed, spread over time, so that clients come back by themselves. `http()` for its
+   * HTTP server is a line of its own.
+   */
+  socketio<S extends SocketIoServerLike>(io: S, options?: SocketIoOptions): S;
   /** `app.register(gs.fastify())`: `http()` for its server, and `app.close()` in the phase `close`. */
   fastify(options?: FrameworkOptions): FastifyPlugin;
   /** `http()` for its server, and `app.close()` in the phase `close`. Answers the application. */
@@ -504,6 +572,14 @@ export interface Graceshut extends EventEmitter {
   readonly stopping: Promise<void>;
   /** Resolves when new work is refused. */
   readonly draining: Promise<void>;
+  /** Aborted at the start of `drain`; any number of listeners. */
+  readonly drainSignal: AbortSignal;
+  /**
+   * Names an answer that has no end of its own and another type than `text/event-stream` (a long poll), for `endStreamsAfter`: a
+   * response of node:http or a stream of node:http2. Answers `drainSignal`. A long poll that has answered nothing by then is
+   * answered 503.
+   */
+  stream(response: object): AbortSignal;
   readonly isStopping: boolean;
   readonly isDraining: boolean;
   /** This process accepts connections: `announceDelay: "auto"` applies. */
@@ -571,7 +647,7 @@ export declare const errorKinds: Readonly<Record<ErrorKind, number>>;
 export declare const version: string;
 
 /**
- * Takes TERM, INT and HUP and makes the native threads. A second call returns the same object when the options agree.
+ * Takes TERM, INT and HUP, adds one listener for each to `process`, and makes the native threads. A second call returns the same object when the options agree.
  * A worker thread joins what the main thread installed: its hooks run on it and go with it; `wrong_thread` before that.
  * @throws GraceshutError `bad_config`, `bad_time`, `bad_plan`, `plan_does_not_fit`, `disagree`, `wrong_thread`,
  * `unsupported`, `os`, `null`, `bad_value`, `not_utf8`

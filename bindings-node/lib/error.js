@@ -27,10 +27,10 @@ class DrainingError extends GraceshutError {
 }
 Object.defineProperty(DrainingError.prototype, 'name', { value: 'DrainingError', writable: true, configurable: true });
 
-/** An error thrown by the addon (`kind: message`), as ours. */
+/** An error thrown by the addon (`kind: message`), as ours. In a sandbox (jest) the addon's Error is of another realm. */
 function translate(error) {
   if (error instanceof GraceshutError) return error;
-  const message = error instanceof Error ? error.message : String(error);
+  const message = typeof error?.message === 'string' ? error.message : String(error);
   const at = message.indexOf(': ');
   const kind = message.slice(0, at);
   if (at > 0 && Object.hasOwn(kinds, kind)) return new GraceshutError(kind, message.slice(at + 2));

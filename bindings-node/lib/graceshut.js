@@ -10,7 +10,8 @@ const { Hooks, inside, words } = require('./hooks.js');
 const { InFlight, WorkerInFlight } = require('./inflight.js');
 const { load } = require('./native.js');
 const { optionsJson, hookJson, timeJson, text, describe } = require('./options.js');
-const signals = require('./signals.js');
+const { CLOSED: LET_GO } = require('./adapters/options.js');
+const { Signals, listened } = require('./signals.js');
 const { wasmSpec } = require('./wasm.js');
 
 const HOOK = 0;
@@ -62,7 +63,7 @@ class Graceshut extends EventEmitter {
   #reloads = new Map();
   #inflight;
   #hostEnd = null;
-  #unwatch;
+  #signals;
   #manual;
   #closed = false;
   #serving = false;
@@ -70,6 +71,7 @@ class Graceshut extends EventEmitter {
   #keepAlive;
   #stopping = deferred();
   #draining = deferred();
+  #drainSignal;
   #finished = deferred();
   #last = { report: null, reason: null };
 
@@ -84,11 +86,11 @@ class Graceshut extends EventEmitter {
     return (kind, a, b, json) => gs.#onMessage(kind, a, b, json);
   }
 
-  static installed(gs) {
+  static installed(gs, sandboxed) {
     const native = gs.#native;
     gs.#inflight = group(native, '', MAIN);
     gs.#manual = native.isManual();
-    gs.#unwatch = signals.watch(native);
+    gs.#signals = new Signals(native, sandboxed);
     if (!gs.#manual) gs.#hostEnd = new HostEnd(native, () => gs.#begin(), () => [...shared.groups.keys()]);
   }
 
@@ -110,7 +112,6 @@ class Graceshut extends EventEmitter {
     if (!this.#isStopping) {
       this.#isStopping = true;
       this.#keepAlive = setInterval(() => {}, FOREVER);
-      this.#hostEnd?.wrapExit();
       this.#stopping.resolve();
     }
     if (this.#inflight.word === 2) this.#draining.resolve();
@@ -272,8 +273,21 @@ class Graceshut extends EventEmitter {
     return require('./adapters/http.js').http(this, this.#open(), this.#inflight, server, options);
   }
 
+  listener(listener, options) {
+    return require('./adapters/listener.js').listener(this, this.#open(), this.#inflight, listener, options);
+  }
+
   ws(server, options) {
     return require('./adapters/ws.js').ws(this, server, options);
+  }
+
+  socketio(io, options) {
+    return require('./adapters/ws.js').socketio(this, io, options);
+  }
+
+  stream(response) {
+    require('./adapters/streams.js').name(response);
+    return this.drainSignal;
   }
 
   fastify(options) {
@@ -312,6 +326,11 @@ class Graceshut extends EventEmitter {
 
   get draining() {
     return this.#draining.promise;
+  }
+
+  get drainSignal() {
+    this.#drainSignal ??= require('./adapters/streams.js').signalOf(this.#draining.promise);
+    return this.#drainSignal;
   }
 
   get serving() {
@@ -362,8 +381,8 @@ class Graceshut extends EventEmitter {
     shared.current = null;
     // Of a worker thread: the next install has other words for it to count on.
     if (this.#env !== MAIN) shared.groups.clear();
-    this.emit(require('./adapters/options.js').CLOSED);
-    this.#unwatch?.();
+    this.emit(LET_GO);
+    this.#signals?.close();
     this.#hostEnd?.close();
     this.#letGo();
     this.#finished.reject(new GraceshutError('closed', 'the runtime was uninstalled'));
@@ -450,12 +469,14 @@ function install(options) {
   if (!isMainThread) return join(options);
   const json = optionsJson(options);
   const native = load();
+  // The addon's functions are of the main realm: a sandbox (jest, a vm context) has another Function.
+  const sandboxed = !(native.install instanceof Function);
   const again = shared.current;
   const gs = again ?? new Graceshut(native);
-  call(native.install, json, process.version, signals.listened(), Boolean(again), Graceshut.post(gs));
+  call(native.install, json, process.version, listened(), Boolean(again), sandboxed, Graceshut.post(gs));
   if (!again) {
     shared.current = gs;
-    Graceshut.installed(gs);
+    Graceshut.installed(gs, sandboxed);
   }
   return gs;
 }

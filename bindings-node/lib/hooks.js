@@ -16,17 +16,19 @@ const LONGEST = 4096;
 /** Which hook the running code belongs to, over every await. */
 const inside = new AsyncLocalStorage();
 
-/** Thrown by process.exit inside a hook: ends the code that called it, never reported. */
-class ExitInHook {
+/** Thrown by process.exit while a shutdown runs: ends the code that called it, never reported. */
+class ExitPutOff extends Error {
   constructor(code) {
-    this.code = code;
+    super(`process.exit(${code}) is put off: graceshut is shutting down and leaves when its plan is over`);
+    this.name = 'ExitPutOff';
+    this.exitCode = code;
   }
 }
 
-/** An error in its own words; never throws. */
+/** An error in its own words; never throws. It may be of another realm. */
 function words(error) {
   try {
-    const named = error instanceof Error;
+    const named = typeof error?.name === 'string' && typeof error.message === 'string';
     const said = named ? (error.name === 'Error' ? error.message : `${error.name}: ${error.message}`) : String(error);
     return (said || 'an error without a message').slice(0, LONGEST);
   } catch {
@@ -98,7 +100,7 @@ class Run {
   }
 
   fail(error) {
-    if (error instanceof ExitInHook) return this.end(EXITED, '', error.code);
+    if (error instanceof ExitPutOff) return this.end(EXITED, '', error.exitCode);
     const { signal } = this.abort;
     const cancelled = signal.aborted && (error === signal.reason || error?.name === 'AbortError');
     return cancelled ? this.end(CANCELLED) : this.end(FAILED, words(error));
@@ -148,4 +150,4 @@ class Run {
   }
 }
 
-module.exports = { Hooks, ExitInHook, inside, words, EXITED, FAILED };
+module.exports = { Hooks, ExitPutOff, inside, words, EXITED, FAILED };

@@ -4,7 +4,7 @@
 
 const fs = require('node:fs');
 const { inspect } = require('node:util');
-const { ExitInHook, inside, words, EXITED, FAILED } = require('./hooks.js');
+const { ExitPutOff, inside, words, EXITED, FAILED } = require('./hooks.js');
 
 /** Node's own message for an error nobody catches: source line, stack, version. */
 function tell(error) {
@@ -59,7 +59,8 @@ class HostEnd {
     this.stopping = stopping;
     this.groups = groups;
     this.left = false;
-    this.realExit = undefined;
+    /** The program called process.exit while the plan ran. */
+    this.wantsOut = false;
     this.listeners = {
       beforeExit: () => this.onLoopEmpty(),
       exit: (code) => this.onExit(code),
@@ -68,12 +69,14 @@ class HostEnd {
     // First, so that what other listeners begin can be told apart from what was there.
     for (const [name, f] of Object.entries(this.listeners)) process[name === 'beforeExit' ? 'prependListener' : 'on'](name, f);
     this.takeReallyExit();
+    this.takeExit();
   }
 
   close() {
     for (const [name, f] of Object.entries(this.listeners)) process.off(name, f);
     if (process.reallyExit === this.reallyExit) process.reallyExit = this.realReallyExit;
-    this.unwrapExit();
+    if (process.exit === this.exit) process.exit = this.realExit;
+    if (this.realEmit && process.emit === this.emit) process.emit = this.realEmit;
   }
 
   /**
@@ -117,7 +120,9 @@ class HostEnd {
     if (this.left) return;
     this.left = true;
     try {
-      if (this.native.state()[0] === 'idle') return;
+      const [state] = this.native.state();
+      if (state === 'idle') return;
+      if (state === 'stopping') this.native.warn(`the process left while the plan ran, by ${caller()}: hooks in JavaScript are skipped`);
       this.native.hostEnd(null, code | 0);
       const decided = this.native.closeHostAndWait(this.groups());
       if (decided !== 0 || code === 0) process.exitCode = decided;
@@ -127,7 +132,7 @@ class HostEnd {
   }
 
   onUncaught(error, origin) {
-    if (error instanceof ExitInHook) return;
+    if (error instanceof ExitPutOff) return;
     // Somebody else's listener makes it an error that was handled.
     if (process.listenerCount('uncaughtException') > 1) return;
     const run = inside.getStore();
@@ -142,34 +147,71 @@ class HostEnd {
     this.stopping();
   }
 
-  /** While the process stops, process.exit inside a hook proposes the status and ends that hook; elsewhere it exits. */
-  wrapExit() {
-    if (this.realExit) return;
+  /**
+   * While the plan runs, process.exit proposes the status and ends the code that called it, inside a hook and outside (spec 8.6):
+   * a listener for the same signal that exits because its own clean-up is over must not cut short the hooks of others. The
+   * process leaves when the plan is over. Without a deadline nothing is put off: it might be for ever.
+   */
+  takeExit() {
     const real = process.exit;
     this.realExit = real;
-    this.wrapped = function exit(code) {
+    this.exit = (code) => {
       const run = inside.getStore();
-      if (!run) return real.call(process, code);
-      const status = exitCode(0);
-      const proposed = code === undefined || code === null ? status : Number(code) | 0;
-      run.end(EXITED, '', proposed);
-      throw new ExitInHook(proposed);
+      if (this.left || (!run && !this.isBounded())) return real.call(process, code);
+      const proposed = code === undefined || code === null ? exitCode(0) : Number(code) | 0;
+      if (run) run.end(EXITED, '', proposed);
+      else this.propose(proposed);
+      throw new ExitPutOff(proposed);
     };
-    process.exit = this.wrapped;
+    process.exit = this.exit;
   }
 
-  unwrapExit() {
-    if (this.realExit && process.exit === this.wrapped) process.exit = this.realExit;
-    this.realExit = undefined;
+  /** The plan runs, and has an end. */
+  isBounded() {
+    try {
+      if (!this.native.hasBegun() || this.native.state()[0] !== 'stopping') return false;
+      return JSON.parse(this.native.reason()).kind === 'signal' || !this.unlimited();
+    } catch {
+      return false; // uninstalled
+    }
+  }
+
+  unlimited() {
+    return JSON.parse(this.native.config()).values.grace_normal?.value === 'none';
+  }
+
+  propose(code) {
+    this.wantsOut = true;
+    this.hide();
+    this.native.hostEnd(null, code);
+    this.stopping();
+  }
+
+  /** What process.exit threw is nobody's error: no listener for uncaught errors and rejections is told of it. */
+  hide() {
+    if (this.realEmit) return;
+    const real = process.emit;
+    this.realEmit = real;
+    this.emit = function emit(name, error) {
+      if (error instanceof ExitPutOff && /^(uncaughtException(Monitor)?|unhandledRejection)$/.test(String(name))) return true;
+      return Reflect.apply(real, this, arguments);
+    };
+    process.emit = this.emit;
   }
 
   /** Leaves with the decided status; once. Exit listeners run. */
   leave(code) {
     if (this.left) return;
     this.left = true;
-    this.unwrapExit();
     process.exit(code);
   }
+}
+
+/** Where the code stands that called process.exit, for the report. */
+function caller() {
+  const frames = String(new Error().stack).split('\n').slice(1).map((line) => line.trim().replace(/^at /, ''));
+  const outside = frames.filter((frame) => !frame.includes('node:') && !frame.includes(__dirname));
+  return outside[0] ? `process.exit at ${outside[0]}` : 'process.exit';
 }
 
 module.exports = { HostEnd };

@@ -34,7 +34,7 @@ function describe(value) {
 
 /** A plain copy that JSON can say; undefined and null are left out. */
 function plain(value, key, depth = 0) {
-  if (value instanceof URL) return value.href;
+  if (value instanceof URL || Object.prototype.toString.call(value) === '[object URL]') return value.href;
   switch (typeof value) {
     case 'string':
       return text(value, key);
@@ -105,9 +105,20 @@ function hookJson(phase, name, options, kind, value) {
   return JSON.stringify(table);
 }
 
+/** Milliseconds of a time that stays in JavaScript; undefined for none. */
+function milliseconds(value, key) {
+  if (value === undefined || value === null) return undefined;
+  const [, digits, unit] = typeof value === 'string' ? (/^(\d+)(ms|s|m|h)$/.exec(value) ?? []) : [];
+  const ms = typeof value === 'number' ? value : Number(digits) * UNITS[unit];
+  if (Number.isFinite(ms) && ms >= 0) return ms;
+  const given = typeof value === 'string' ? JSON.stringify(value) : typeof value === 'number' ? value : describe(value);
+  throw new GraceshutError('bad_time', `${key} is a number of milliseconds or text such as "500ms" or "2s", not ${given}`);
+}
+const UNITS = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 };
+
 /** One time as JSON text; empty for none. */
 function timeJson(value, key) {
   return value === undefined || value === null ? '' : JSON.stringify(plain(value, key));
 }
 
-module.exports = { optionsJson, hookJson, timeJson, text, describe };
+module.exports = { optionsJson, hookJson, timeJson, milliseconds, text, describe };

@@ -1,11 +1,20 @@
 'use strict';
-// Tells the core of every listener for a managed signal (embedding C24): process.on() puts libuv's handler in ours' place,
-// and removing the last listener sets SIG_DFL. Node's own 'newListener' and 'removeListener' listeners run first, so the change
-// is already made when ours are called, and ours goes back on top before any other JavaScript runs.
+// Node's listeners for the managed signals, and ours among them.
+//
+// The handler in the kernel is the core's. Three things in JavaScript belong to it:
+// - One listener of ours for each managed signal: tools that ask `listenerCount` (tsx, Deno's runtime, Prisma) end the process at
+//   once where they find none. Nothing is chained to Node for it, so it costs no wake-up.
+// - process.on() puts libuv's handler in place of ours, and removing the last listener sets SIG_DFL (embedding C24). Node's own
+//   'newListener' and 'removeListener' listeners run first, so the change is already made when ours are called, and ours goes back
+//   on top before any other JavaScript runs.
+// - Which signals have a listener of the program's own: such a program may leave by itself (spec 6.6).
 
+const { EventEmitter } = require('node:events');
 const { constants } = require('node:os');
 
-const names = new Map(Object.entries(constants.signals).map(([name, number]) => [number, name]));
+// process.listenerCount and process.listeners are replaced by tools that hide their own listeners (tsx): what libuv's handler is
+// needed for is counted with these.
+const { listenerCount } = EventEmitter.prototype;
 
 /** Numbers of the signals that have a listener now. */
 function listened() {
@@ -13,32 +22,92 @@ function listened() {
   return [...new Set(all.map((name) => constants.signals[name]))];
 }
 
-/** Begins to watch; answers how to end it. */
-function watch(native) {
-  const managed = new Map();
-  for (const number of native.managedSignals()) {
-    const name = names.get(number);
-    if (name) managed.set(name, number);
-  }
-  const rearm = (name, chain) => {
-    try {
-      native.rearm(managed.get(name), chain);
-    } catch {
-      // Left alone at install (nohup), or the install is ending: nothing of ours to put back.
-    }
-  };
-  const added = (name) => {
-    if (managed.has(name)) rearm(name, true);
-  };
-  const removed = (name) => {
-    if (managed.has(name)) rearm(name, process.listenerCount(name) > 0);
-  };
-  process.on('newListener', added);
-  process.on('removeListener', removed);
-  return () => {
-    process.off('newListener', added);
-    process.off('removeListener', removed);
-  };
+/** Listeners of `signal-exit` (3 and 4) for one signal: it only watches, and leaves the signal to others where there are any. */
+function watchers() {
+  const emitters = [process.__signal_exit_emitter__, globalThis[Symbol.for('signal-exit emitter')]];
+  return emitters.reduce((sum, emitter) => sum + (Number.isInteger(emitter?.count) ? emitter.count : 0), 0);
 }
 
-module.exports = { listened, watch };
+class Signals {
+  /**
+   * @param native the addon, installed
+   * @param {boolean} sandboxed `process` is a copy (jest): no signal reaches its listeners, and none of ours is added
+   */
+  constructor(native, sandboxed) {
+    this.native = native;
+    this.sandboxed = sandboxed;
+    /** Name and number of those whose handler is ours; what was left alone at install (nohup) stays alone. */
+    this.managed = new Map();
+    for (const { signal, state } of JSON.parse(native.status()).handlers) {
+      const name = `SIG${signal}`;
+      if (state === 'ours' && name in constants.signals) this.managed.set(name, constants.signals[name]);
+    }
+    /** Those told to the core again, once each. */
+    this.retold = new Set();
+    this.shown = (name) => this.heard(name);
+    /** Names with our listener. */
+    this.visible = new Set();
+    // Told before the listener is on the list.
+    this.added = (name, listener) => {
+      if (!this.managed.has(name)) return;
+      this.changed(name, listener === this.shown ? 0 : 1);
+      queueMicrotask(() => this.changed(name, 0)); // Deno sets its handler after this event
+    };
+    this.removed = (name, listener) => {
+      if (!this.managed.has(name)) return;
+      if (listener === this.shown) this.visible.delete(name);
+      this.changed(name, 0);
+      if (listener === this.shown) this.show(name); // removeAllListeners
+    };
+    process.on('newListener', this.added);
+    process.on('removeListener', this.removed);
+    for (const name of this.managed.keys()) this.show(name);
+  }
+
+  show(name) {
+    if (this.sandboxed) return;
+    process.on(name, this.shown);
+    this.visible.add(name);
+    this.changed(name, 0);
+  }
+
+  /** Listeners for `name` came or went: ours goes on top, chained to libuv's where somebody else needs that. */
+  changed(name, coming) {
+    const others = listenerCount.call(process, name) + coming - (this.visible.has(name) ? 1 : 0);
+    try {
+      this.native.rearm(this.managed.get(name), others > 0);
+    } catch {
+      // The install is ending: nothing of ours to put back.
+    }
+  }
+
+  /**
+   * Called where others listen too, and for a signal that came in the microseconds in which libuv's handler stood alone: the core
+   * has not heard of that one.
+   */
+  heard(name) {
+    if (this.retold.has(name)) return;
+    try {
+      if (!this.native.stops(this.managed.get(name)) || this.native.hasBegun()) return;
+    } catch {
+      return; // uninstalled
+    }
+    this.retold.add(name);
+    this.changed(name, 0);
+    process.kill(process.pid, name);
+  }
+
+  /** Listeners of the program's own for `name`. */
+  own(name) {
+    return process.listeners(name).filter((listener) => listener !== this.shown).length > watchers();
+  }
+
+  /** After the core's handlers went back: removing the last listener sets SIG_DFL. */
+  close() {
+    process.off('newListener', this.added);
+    process.off('removeListener', this.removed);
+    for (const name of this.managed.keys()) process.off(name, this.shown);
+  }
+}
+
+module.exports = { listened, Signals };

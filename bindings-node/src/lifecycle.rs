@@ -23,11 +23,15 @@ const LOOK_EVERY: Duration = Duration::from_millis(1);
 /// The environment's cleanup hook is registered.
 static WATCHED: AtomicBool = AtomicBool::new(false);
 
+/// The living install is of a sandbox (a test runner's file), which ends without telling anybody: the next realm takes over.
+static SANDBOXED: AtomicBool = AtomicBool::new(false);
+
 /// Installs, or compares `options` with those of the living install. `listened`: signals that have a listener.
-/// `known`: the caller holds the living install.
+/// `known`: the caller holds the living install. `sandboxed`: the caller's realm is not the main one of its thread.
 ///
 /// # Errors
-/// As `graceshut::install`; `Disagree` when another JavaScript realm or copy of the package holds the living install.
+/// As `graceshut::install`; `Disagree` when another JavaScript realm or copy of the package holds the living install and is no
+/// sandbox, or its shutdown is under way.
 #[napi(catch_unwind)]
 pub fn install(
     env: Env,
@@ -35,19 +39,19 @@ pub fn install(
     version: String,
     listened: Vec<i32>,
     known: bool,
+    sandboxed: bool,
     post: Function<'_, Args, ()>,
 ) -> Result<()> {
     #[cfg(feature = "wasm")]
     graceshut_wasm::enable();
     let options = graceshut::config::options_from_json(&options, NumberUnit::Millis).map_err(|e| thrown(&e))?;
-    let again = graceshut::current().is_some();
-    if again && !known {
-        let message =
-            "another JavaScript realm of this process (vm context, test runner) holds the install; uninstall it there first";
-        return refuse(ErrorKind::Disagree, message);
+    if !known {
+        take_over()?;
     }
+    let again = graceshut::current().is_some();
     // Before the install: a signal may start hooks the moment it returns.
     if !again {
+        SANDBOXED.store(sandboxed, SeqCst);
         bridge::open(&post)?;
         if !WATCHED.swap(true, SeqCst) {
             env.add_env_cleanup_hook((), |()| environment_ends())?;
@@ -78,6 +82,19 @@ pub fn install(
         }
         thrown(&e)
     })
+}
+
+/// Ends the install of another realm where that is a sandbox: a test runner makes one for each file, lets it go without a word,
+/// and the next file installs. A realm that still lives finds its install closed.
+fn take_over() -> Result<()> {
+    let Some(runtime) = graceshut::current() else { return Ok(()) };
+    if SANDBOXED.load(SeqCst) && runtime.uninstall().is_ok() {
+        bridge::post(bridge::MAIN, Message::Closed);
+        bridge::close();
+        return Ok(());
+    }
+    let message = "another JavaScript realm of this process (vm context, test runner) holds the install; uninstall it there first";
+    refuse(ErrorKind::Disagree, message)
 }
 
 /// C28: the environment is going; nothing may reach it any more, and its hooks cannot run.

@@ -109,6 +109,25 @@ pub fn managed_signals() -> Result<Vec<i32>> {
     Ok(managed.map(|s| s.signo).collect())
 }
 
+/// True when `signo` is mapped to `stop`.
+///
+/// # Errors
+/// `Closed`.
+#[napi(catch_unwind)]
+pub fn stops(signo: i32) -> Result<bool> {
+    let stop = |s: &graceshut::config::SignalSetting| s.signo == signo && s.action == graceshut::Action::Stop;
+    Ok(living()?.config().signals.iter().any(stop))
+}
+
+/// Adds a sentence to the report's warnings.
+///
+/// # Errors
+/// `Closed`, `BadValue`.
+#[napi(catch_unwind)]
+pub fn warn(message: String) -> Result<()> {
+    living()?.warn(&message).map_err(|e| crate::error::thrown(&e))
+}
+
 /// The state in one line, and the handlers as the kernel has them now.
 #[napi(catch_unwind)]
 pub fn status() -> Result<String> {

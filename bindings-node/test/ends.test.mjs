@@ -59,13 +59,6 @@ test('process.exit() with work in flight does not wait for what nobody can finis
   assert.equal(it.report.in_flight.at_drain_start, 2, describe(it));
 });
 
-test('process.exit() while a signal is being served keeps its status', async () => {
-  const it = await signalled(`const gs = install(); ${HOOKS} stay(); process.on('SIGTERM', () => process.exit(4)); say('ready');`);
-  assert.equal(it.status, 4, describe(it));
-  assert.equal(it.report.reason.signal, 'TERM');
-  assert.equal(outcomes(it)[1], 'ok');
-});
-
 for (const [what, throwing, says, esm] of [
   ['an uncaught throw', `setTimeout(() => { throw new Error('uncaught boom'); }, 10);`, /throw new Error\('uncaught boom'\).*\n\s*\^\n+Error: uncaught boom/],
   ['a throw in the main script', `throw new Error('uncaught boom');`, /Error: uncaught boom/],

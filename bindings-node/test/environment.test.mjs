@@ -33,7 +33,7 @@ test('the addon required by a worker directly, which then exits: the next signal
   const it = await signalled(`
     const { Worker } = require('node:worker_threads');
     const addon = require.resolve('@graceshut/linux-x64-gnu');
-    new Worker('require(' + JSON.stringify(addon) + ').install("{}", "v", [], false, () => {})', { eval: true })
+    new Worker('require(' + JSON.stringify(addon) + ').install("{}", "v", [], false, false, () => {})', { eval: true })
       .on('error', (e) => say(e)).on('exit', (c) => { say('worker', c); stay(); say('ready'); });`);
   assert.equal(it.status, 0, describe(it));
   assert.deepEqual(it.lines, ['worker 0']);

@@ -1,9 +1,8 @@
 // The adapter for servers, case by case: what a client sees while the server goes.
 import assert from 'node:assert/strict';
-import http from 'node:http';
-import { connect } from 'node:net';
 import { test } from 'node:test';
 import { describe, finish, start } from './child.mjs';
+import { ask, GET, portOf, raw } from './clients.mjs';
 
 const sleep = (ms) => new Promise((done) => setTimeout(done, ms));
 
@@ -23,42 +22,9 @@ const service = ({ slow = 300, options = '{}', install = '', more = '' } = {}) =
 async function served(options) {
   const it = start(service(options));
   await it.said();
-  it.port = Number(/^port (\d+)$/m.exec(it.stdout)[1]);
+  it.port = portOf(it);
   return it;
 }
-
-/** A raw connection: what it heard, and how it ended. */
-async function raw(port, first) {
-  const socket = connect(port, '127.0.0.1');
-  const it = { socket, heard: '', end: null };
-  socket.on('data', (d) => (it.heard += d));
-  it.over = new Promise((done) => {
-    socket.on('end', () => (it.end ??= 'end'));
-    socket.on('error', (e) => (it.end ??= e.code));
-    socket.on('close', () => done(it));
-  });
-  await new Promise((done) => socket.once('connect', done));
-  if (first) socket.write(first);
-  it.hears = async (text) => {
-    const until = performance.now() + 8000;
-    while (!it.heard.includes(text)) {
-      assert.ok(performance.now() < until && !it.end, `never heard ${text}: ${it.heard} (${it.end})`);
-      await sleep(5);
-    }
-  };
-  return it;
-}
-
-const GET = (path = '/') => `GET ${path} HTTP/1.1\r\nHost: x\r\n\r\n`;
-
-const ask = (port, path, { method = 'GET', agent, body } = {}) =>
-  new Promise((done, fail) => {
-    const request = http.request({ port, path, method, agent, host: '127.0.0.1', timeout: 8000 }, (response) => {
-      let text = '';
-      response.on('data', (d) => (text += d)).on('end', () => done({ status: response.statusCode, text, headers: response.headers }));
-    });
-    request.on('error', fail).end(body);
-  });
 
 /** Until the service has reached `phase`; it says so with `more`. */
 const ANNOUNCED = `gs.on('phase_start', (e) => say('phase', e.phase)); `;
@@ -243,6 +209,27 @@ test('probes: readiness turns red at once, liveness stays, and neither is work',
   assert.equal(it.status, 0, describe(it));
 });
 
+test('a framework whose writeHead answers nothing (restify) survives probes and refusals', async () => {
+  const it = await served({
+    options: `{ ready: '/readyz', live: '/livez' }`,
+    install: `announceDelay: '300ms'`,
+    more: `${ANNOUNCED}
+      const { writeHead, end } = http.ServerResponse.prototype;
+      http.ServerResponse.prototype.writeHead = function (...args) { writeHead.apply(this, args); };
+      http.ServerResponse.prototype.end = function (...args) { end.apply(this, args); };`,
+  });
+  const hold = await raw(it.port);
+  assert.deepEqual(await Promise.all(['/readyz', '/livez'].map(async (p) => (await ask(it.port, p)).status)), [200, 200]);
+  it.kill();
+  await it.said('phase announce');
+  assert.equal((await ask(it.port, '/readyz')).status, 503);
+  await it.said('phase drain');
+  assert.deepEqual([(await ask(it.port, '/')).status, (await ask(it.port, '/livez')).status], [503, 200]);
+  hold.socket.destroy();
+  await finish(it);
+  assert.equal(it.status, 0, describe(it));
+});
+
 test('http() answers the server, takes it once, and refuses what is none', async () => {
   const it = await served({
     more: `say(gs.http(server) === server, gs.serving, gs.plan().phases[1].hooks);
@@ -257,6 +244,22 @@ test('http() answers the server, takes it once, and refuses what is none', async
   assert.ok(lines.slice(1).every((l) => /GraceshutError bad_value .*http\(\) takes a server/.test(l)), describe(it));
   assert.equal(lines.length, 5);
   assert.doesNotMatch(it.stderr, /Warning/, 'twenty servers that never listened are no leak and hold nothing');
+});
+
+test('a framework is taken for the server it shows; a server by what it can do, of whatever class', async () => {
+  const it = await served({
+    more: `
+      const shown = [{ server: http.createServer() }, { listener: http.createServer() }];
+      for (const x of shown) say(gs.http(x) === x, Object.hasOwn(x.server ?? x.listener, 'emit'));
+      class Foreign extends require('node:events') { listen() { return this; } close() {} address() { return null; } }
+      const foreign = new Foreign();
+      say(gs.http(foreign) === foreign);
+`,
+  });
+  it.kill();
+  await finish(it);
+  assert.equal(it.status, 0, describe(it));
+  assert.deepEqual(it.lines.filter((l) => !l.startsWith('port')), ['true true', 'true true', 'true']);
 });
 
 test('uninstall lets the server go; wrong options are named', async () => {
@@ -277,7 +280,7 @@ test('uninstall lets the server go; wrong options are named', async () => {
   await finish(it);
   assert.equal(it.status, 0, describe(it));
   const lines = it.lines.filter((l) => !l.startsWith('port'));
-  assert.match(lines[0], /bad_config .*unknown key "redy" \(http\(\) has name, timeout, ready, live, window, upgraded\)/);
+  assert.match(lines[0], /bad_config .*unknown key "redy" \(http\(\) has name, timeout, ready, live, window, upgraded, endStreamsAfter\)/);
   assert.match(lines[1], /bad_time .*window is a number of milliseconds, not -1/);
   assert.match(lines[2], /bad_value .*options of http\(\) have to be an object, not null/);
   assert.deepEqual(lines.slice(3), ['true true false', '200']);

@@ -6,15 +6,18 @@
 // 1. announce: requests are served; answers say `Connection: close`; HTTP/2 sessions get a GOAWAY that refuses nothing yet.
 // 2. drain: what is new is answered 503. A connection that stays idle for `window` is half-closed and read to its end.
 // 3. The listener is closed when that cuts nobody off: core says when (spec 9.4).
-// 4. Requests in flight end; at the soft deadline upgraded sockets are closed, at the hard one what is left is cut, and told.
+// 4. Requests in flight end, and those that have no end of their own are ended (streams.js); at the soft deadline upgraded sockets are closed, at the hard one what is left is cut, and told.
 //
 // Cost of a request: one call, two atomic additions, one 'close' listener.
 
 const net = require('node:net');
 const { performance } = require('node:perf_hooks');
 const { GraceshutError } = require('../error.js');
-const { describe } = require('../options.js');
+const { describe, milliseconds } = require('../options.js');
+const { ok, refuse } = require('./answers.js');
 const { CLOSED, checked } = require('./options.js');
+const { descriptor, serverOf } = require('./sockets.js');
+const { endAnswer, endStream, isEndless } = require('./streams.js');
 
 /** How long an idle connection has for one more request, which is answered, before it is closed. */
 const WINDOW_MS = 500;
@@ -23,7 +26,7 @@ const LOOK_MS = 10;
 /** How long a socket is read on after we ended it, so that what is unread does not turn our last answer into a reset. */
 const LINGER_MS = 1000;
 /** What is left of the hook's time when requests still in flight are cut. */
-const CUT_MS = 50;
+const CUT_MS = 100;
 /** A stream number no session reaches: the first of the two GOAWAYs of RFC 9113 6.8. */
 const ANY_STREAM = 2 ** 31 - 1;
 
@@ -81,7 +84,7 @@ function onAnswerClose() {
 
 /** One server under our care. */
 class Served {
-  constructor(gs, native, work, server, { window = WINDOW_MS, ready, live, upgraded }) {
+  constructor(gs, native, work, server, { window = WINDOW_MS, ready, live, upgraded, endStreamsAfter }) {
     this.gs = gs;
     this.native = native;
     /** The process's work in flight. */
@@ -90,10 +93,12 @@ class Served {
     this.window = window;
     this.probes = ready || live ? new Map([[ready, true], [live, false]]) : null;
     this.tell = upgraded;
+    /** Milliseconds from the start of drain; undefined: streams are not ended. */
+    this.endStreamsAfter = milliseconds(endStreamsAfter, 'endStreamsAfter');
     this.connections = new Set();
     this.sessions = new Set();
     /** HTTP/2 streams in flight. */
-    this.streams = 0;
+    this.streams = new Set();
     this.stopping = gs.isStopping;
     /** Somebody came with work, since the drain looked last. */
     this.asked = false;
@@ -190,7 +195,7 @@ class Served {
     if (this.stopping) this.came();
     if (!this.work.tryEnter()) {
       connection.last(answer);
-      refuse(answer, 'draining');
+      refuse(request, answer, 'draining');
       request.resume();
       return true;
     }
@@ -216,8 +221,8 @@ class Served {
     const readiness = this.probes.get(request.url);
     if (readiness === undefined) return false;
     if (this.stopping) connection.last(answer);
-    if (readiness && this.gs.isStopping) refuse(answer, 'stopping');
-    else answer.writeHead(200, { 'Content-Type': 'text/plain' }).end('ok\n');
+    if (readiness && this.gs.isStopping) refuse(request, answer, 'stopping');
+    else ok(answer);
     request.resume();
     return true;
   }
@@ -225,9 +230,9 @@ class Served {
   stream(stream) {
     this.came();
     if (this.work.tryEnter()) {
-      this.streams++;
+      this.streams.add(stream);
       stream.once('close', () => {
-        this.streams--;
+        this.streams.delete(stream);
         this.work.leave();
       });
       return false;
@@ -283,11 +288,12 @@ class Served {
     if (this.server.listening && !this.listenerClosed) {
       const came = this.asked;
       this.asked = false;
-      if (late || this.linger.step(came, this.somebodyIsSilent(), this.server._handle?.fd ?? -1)) {
+      if (late || this.linger.step(came, this.somebodyIsSilent(), descriptor(this.server))) {
         this.listenerClosed = true;
-        net.Server.prototype.close.call(this.server);
+        this.closeListener();
       }
     }
+    if (waited >= this.endStreamsAfter) this.endStreams();
     for (const connection of this.connections) {
       if (connection.leaving) continue;
       if (connection.upgraded) {
@@ -300,6 +306,18 @@ class Served {
     if (waited >= this.window || late) for (const session of this.sessions) if (!session.closed) session.close();
   }
 
+  /** Not close() of http.Server, which ends idle connections at once: they have their window. */
+  closeListener() {
+    const { server } = this;
+    if (server instanceof net.Server) net.Server.prototype.close.call(server);
+    else server.close(); // Bun: a class of its own
+  }
+
+  endStreams() {
+    for (const { open, answer } of this.connections) if (open > 0 && isEndless(answer)) endAnswer(answer.req, answer);
+    for (const stream of this.streams) if (isEndless(stream)) endStream(stream);
+  }
+
   somebodyIsSilent() {
     for (const connection of this.connections) if (connection.silent && !connection.leaving) return true;
     return false;
@@ -307,7 +325,7 @@ class Served {
 
   /** The time is over for requests still in flight. */
   cut() {
-    let requests = this.streams;
+    let requests = this.streams.size;
     for (const { open, socket } of [...this.connections]) {
       requests += open;
       socket.destroy();
@@ -319,11 +337,6 @@ class Served {
 
 /** After the next poll of the loop: what had arrived by then was seen. */
 const turn = () => new Promise((done) => setTimeout(() => setImmediate(done), LOOK_MS));
-
-function refuse(answer, why) {
-  const body = `${why}\n`;
-  answer.writeHead(503, { 'Content-Type': 'text/plain', 'Content-Length': body.length, 'Retry-After': '1' }).end(body);
-}
 
 /** The servers of an install, which lets them go when it ends. One listener for all: more than ten would make Node warn. */
 const all = new WeakMap();
@@ -339,23 +352,22 @@ function remember(gs, served) {
 }
 
 /** Takes `server` into care; answers it. A second time does nothing. */
-function http(gs, native, work, server, given) {
-  const options = checked(given, 'http', ['name', 'timeout', 'ready', 'live', 'window', 'upgraded']);
+function http(gs, native, work, given, givenOptions) {
+  const options = checked(givenOptions, 'http', ['name', 'timeout', 'ready', 'live', 'window', 'upgraded', 'endStreamsAfter']);
   const { window } = options;
   if (window !== undefined && !(Number.isFinite(window) && window >= 0)) {
     throw new GraceshutError('bad_time', `window is a number of milliseconds, not ${typeof window === 'number' ? window : describe(window)}`);
   }
-  if (typeof server?.emit !== 'function' || typeof server.close !== 'function' || !(server instanceof net.Server)) {
-    throw new GraceshutError('bad_value', `http() takes a server of node:http, node:https or node:http2, not ${describe(server)}`);
-  }
-  if (server[SERVED] === gs) return server;
+  const server = serverOf(given);
+  if (!server) throw new GraceshutError('bad_value', `http() takes a server of node:http, node:https or node:http2, not ${describe(given)}`);
+  if (server[SERVED] === gs) return given;
   const served = new Served(gs, native, work, server, options);
   gs.hook('drain', (context) => served.drain(context), { name: options.name ?? 'http', timeout: options.timeout });
   Object.defineProperty(server, SERVED, { value: gs, configurable: true });
   gs.serving = true;
   served.begin();
   remember(gs, served);
-  return server;
+  return given;
 }
 
 module.exports = { http };

@@ -13,7 +13,8 @@ import type { INestApplication } from '@nestjs/common';
 import { WebSocketServer } from 'ws';
 import { Worker } from 'bullmq';
 import { Kafka } from 'kafkajs';
-import { install, type Graceshut } from 'graceshut';
+import { Server } from 'socket.io';
+import { install, type Graceshut, type ListenerHandle } from 'graceshut';
 
 const gs: Graceshut = install({ grace: '10s' });
 gs.http(createServer()).listen(1).setTimeout(1);
@@ -34,6 +35,12 @@ void consumer.batches({ topics: ['t'], write: async (messages, { signal }) => { 
 void consumer.messages({ topics: ['t'] }).then(async (messages) => { for await (const m of messages) messages.done(m); });
 void consumer.pause([{ topic: 't' }]);
 gs.cluster({ timeout: '5s' });
+gs.http(createServer(), { endStreamsAfter: '2s' });
+const handle: ListenerHandle = gs.listener(createServer(), { close: async ({ remaining }) => remaining, refuse: () => {}, name: 'x' });
+if (handle.tryEnter()) handle.leave();
+const io: Server = gs.socketio(new Server(createServer()), { spread: 100 });
+gs.listener(8080, { close: () => {} });
+void io;
 void [h2, same, sockets, worker];
 // @ts-expect-error no server
 gs.http({});
