@@ -115,6 +115,12 @@ export interface Options {
   exitCodeDegraded?: number;
   exitCodeForced?: number;
   exitCap?: Time;
+  /**
+   * After a signal, when the plan is over: `"at_once"`: the process leaves; `"by_itself"`: the program may go on with a stop of its own
+   * until the deadline, and leaves when its loop is empty; `"auto"` (default): `by_itself` where the program has a listener of its own
+   * for that signal and nothing called `wait()`.
+   */
+  leave?: 'auto' | 'at_once' | 'by_itself';
   watchdog?: boolean;
   maxWorkers?: number;
   /** `"stderr"` (one line), `"stderr:json"`, `"fd:3"`, `"termination-log"`, `"none"`, or a path. */
@@ -238,7 +244,8 @@ export type EventName =
   | 'reload'
   | 'handler'
   | 'status'
-  | 'finished';
+  | 'finished'
+  | 'leave';
 
 export type HookOutcome = 'ok' | 'failed' | 'cancelled' | 'abandoned' | 'killed' | 'skipped' | 'not_started';
 
@@ -298,12 +305,16 @@ export interface Report {
   rebased_us: number | null;
   handler: HandlerInfo[];
   warnings: string[];
+  /** Who left first. `after_us` and `in_flight` are null when the report was written before. */
+  leave: { how: 'at_once' | 'by_itself' | 'made_to' | 'manual'; after_us: number | null; in_flight: number | null };
 }
 
 export interface HandlerInfo {
   signal: string;
   state: 'ours' | 'ignored' | 'replaced';
   repairs: number;
+  /** Another handler was in place while nothing looked: signals of that time may have been missed. */
+  missed: boolean;
 }
 
 /** A shutdown that is over. */

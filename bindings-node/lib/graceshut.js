@@ -73,7 +73,9 @@ class Graceshut extends EventEmitter {
   #draining = deferred();
   #drainSignal;
   #finished = deferred();
-  #last = { report: null, reason: null };
+  #waits = false;
+  #leaving = false;
+  #last = { report: null };
 
   constructor(native) {
     super();
@@ -126,7 +128,7 @@ class Graceshut extends EventEmitter {
     if (kind === HOOK) this.#hooks.start(a);
     else if (kind === CANCEL) this.#hooks.cancel(a);
     else if (kind === FINISHED) this.#onFinished(a | 0);
-    else if (kind === LEAVE) setTimeout(() => this.#onFinished(a | 0), LAST_EVENTS).unref();
+    else if (kind === LEAVE) this.#onLeave(a | 0);
   }
 
   #onEvent(raw) {
@@ -154,12 +156,23 @@ class Graceshut extends EventEmitter {
     this.#stopping.resolve();
     this.#draining.resolve();
     this.#finished.resolve({ exitCode, report });
-    // Whoever waits may still do its last things; then the process leaves.
     if (this.#manual) return this.#letGo();
+    // What waits may still do its last things.
     setImmediate(() => {
       this.#letGo();
-      this.#hostEnd?.leave(exitCode);
+      const ends = ['host_end', 'uncaught'].includes(report?.reason.kind);
+      if (this.#leaving || this.#waits || ends || this.#hostEnd?.wantsOut) this.#hostEnd?.leave(exitCode);
+      // Else the core says when: at once, or at D where the program is stopping by itself (spec 6.6). A channel to a parent
+      // (cluster, pm2) keeps a loop alive for ever.
+      else process.channel?.unref?.();
     });
+  }
+
+  /** The core wants the process to leave now. The last events, if they are still to come, get their time. */
+  #onLeave(exitCode) {
+    this.#leaving = true;
+    if (this.#last.report) setImmediate(() => this.#hostEnd?.leave(exitCode));
+    else setTimeout(() => this.#onFinished(exitCode), LAST_EVENTS);
   }
 
   #letGo() {
@@ -366,6 +379,8 @@ class Graceshut extends EventEmitter {
     if (run && !run.ended) {
       return Promise.reject(new GraceshutError('wrong_thread', 'wait inside a hook would wait for itself; use ctx.remaining'));
     }
+    this.#waits = true;
+    if (!this.#isStopping) this.#signals?.disown();
     return this.#finished.promise;
   }
 

@@ -44,6 +44,7 @@ class Signals {
     }
     /** Those told to the core again, once each. */
     this.retold = new Set();
+    this.disowned = false;
     this.shown = (name) => this.heard(name);
     /** Names with our listener. */
     this.visible = new Set();
@@ -61,7 +62,7 @@ class Signals {
     };
     process.on('newListener', this.added);
     process.on('removeListener', this.removed);
-    for (const name of this.managed.keys()) this.show(name);
+    for (const name of this.managed.keys()) sandboxed ? this.changed(name, 0) : this.show(name);
   }
 
   show(name) {
@@ -73,12 +74,22 @@ class Signals {
 
   /** Listeners for `name` came or went: ours goes on top, chained to libuv's where somebody else needs that. */
   changed(name, coming) {
+    const number = this.managed.get(name);
     const others = listenerCount.call(process, name) + coming - (this.visible.has(name) ? 1 : 0);
     try {
-      this.native.rearm(this.managed.get(name), others > 0);
+      this.native.rearm(number, others > 0);
+      const own = !this.disowned && others > 0 && this.own(name) + coming > 0;
+      // A `once` listener that is being called, or one that took itself out, still stops the program.
+      if (own || !this.native.hasBegun()) this.native.ownHandler(number, own);
     } catch {
       // The install is ending: nothing of ours to put back.
     }
+  }
+
+  /** The program waits for the end of the plan, and leaves with it. */
+  disown() {
+    this.disowned = true;
+    for (const number of this.managed.values()) this.native.ownHandler(number, false);
   }
 
   /**
@@ -97,9 +108,9 @@ class Signals {
     process.kill(process.pid, name);
   }
 
-  /** Listeners of the program's own for `name`. */
+  /** How many listeners for `name` are the program's own. */
   own(name) {
-    return process.listeners(name).filter((listener) => listener !== this.shown).length > watchers();
+    return process.listeners(name).filter((listener) => listener !== this.shown).length - watchers();
   }
 
   /** After the core's handlers went back: removing the last listener sets SIG_DFL. */

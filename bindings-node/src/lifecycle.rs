@@ -1,11 +1,11 @@
 //! Install, triggers, the end: what `lib/graceshut.js` calls.
 
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use graceshut::config::NumberUnit;
 use graceshut::inflight::DRAINING;
-use graceshut::{ErrorKind, InFlight, Installer};
+use graceshut::{ErrorKind, InFlight, Installer, ReasonKind};
 use napi::Env;
 use napi::bindgen_prelude::Function;
 use napi_derive::napi;
@@ -67,8 +67,8 @@ pub fn install(
             bridge::post_all(|| Message::Event(json.clone()));
             if event.event == "finished" {
                 // After every event; for a host end and an uncaught error nobody else tells the loop.
-                if let Ok(finished) = waiting.wait(Some(REPORT_LIMIT)) {
-                    bridge::post_all(|| Message::Finished(finished.exit.code));
+                if let Some(code) = decided(&waiting) {
+                    bridge::post_all(|| Message::Finished(code));
                 }
             }
         })
@@ -82,6 +82,20 @@ pub fn install(
         }
         thrown(&e)
     })
+}
+
+/// The status, once it is decided. A program that ends anyway is told when the report is written; elsewhere the thread of events
+/// may not stand in `wait`, since who waits there leaves first (spec 6.6).
+fn decided(runtime: &graceshut::Runtime) -> Option<i32> {
+    let ends = runtime.reason().is_some_and(|r| matches!(r.kind, ReasonKind::HostEnd | ReasonKind::Uncaught));
+    if ends {
+        return runtime.wait(Some(REPORT_LIMIT)).ok().map(|finished| finished.exit.code);
+    }
+    let until = Instant::now() + REPORT_LIMIT;
+    while runtime.exit_plan().is_none() && Instant::now() < until {
+        std::thread::sleep(LOOK_EVERY);
+    }
+    runtime.exit_plan().map(|exit| exit.code)
 }
 
 /// Ends the install of another realm where that is a sandbox: a test runner makes one for each file, lets it go without a word,
@@ -249,6 +263,15 @@ pub fn set_serving(serving: bool) -> Result<()> {
 pub fn rearm(signo: i32, chain: bool) -> Result<()> {
     let chain = if chain { graceshut::Chain::Always } else { graceshut::Chain::Never };
     living()?.rearm(signo, chain).map_err(|e| thrown(&e))
+}
+
+/// The program has a listener of its own for `signo`, or has one no more (spec 6.6).
+///
+/// # Errors
+/// `Closed`, `BadValue`.
+#[napi(catch_unwind)]
+pub fn own_handler(signo: i32, has: bool) -> Result<()> {
+    living()?.set_own_handler(signo, has).map_err(|e| thrown(&e))
 }
 
 /// Runs the reload hooks.

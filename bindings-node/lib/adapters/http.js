@@ -102,6 +102,8 @@ class Served {
     this.stopping = gs.isStopping;
     /** Somebody came with work, since the drain looked last. */
     this.asked = false;
+    /** And by a new connection. */
+    this.connected = false;
     this.listenerClosed = false;
   }
 
@@ -111,7 +113,7 @@ class Served {
     // What an HTTP/2 session reads is no connection of HTTP/1; a secure server may have both.
     const plain = !secure && typeof server.updateSettings !== 'function';
     if (plain) server.on('connection', (socket) => this.adopt(socket));
-    else server.on('connection', () => this.came());
+    else server.on('connection', () => this.came(true));
     if (secure) {
       server.on('secureConnection', (socket) => {
         if (socket.alpnProtocol !== 'h2') this.adopt(socket);
@@ -186,13 +188,14 @@ class Served {
     if (request.httpVersionMajor > 1) return false; // seen as a stream
     const connection = request.socket[CONNECTION] ?? this.adopt(request.socket);
     if (connection.answer === answer) return false; // 'checkContinue', then 'request'
+    const first = connection.silent;
     connection.silent = false;
     if (connection.leaving) {
       request.resume(); // its client was told to leave
       return true;
     }
     if (this.probes !== null && this.probe(request, answer, connection)) return true;
-    if (this.stopping) this.came();
+    if (this.stopping) this.came(first);
     if (!this.work.tryEnter()) {
       connection.last(answer);
       refuse(request, answer, 'draining');
@@ -207,8 +210,9 @@ class Served {
   }
 
   /** Somebody comes with work: the listener stays. Probes do not count, they go on to the end. */
-  came() {
+  came(connected) {
     this.asked = true;
+    if (connected) this.connected = true;
   }
 
   answered(connection) {
@@ -228,7 +232,7 @@ class Served {
   }
 
   stream(stream) {
-    this.came();
+    this.came(false);
     if (this.work.tryEnter()) {
       this.streams.add(stream);
       stream.once('close', () => {
@@ -286,9 +290,9 @@ class Served {
     const now = performance.now();
     const waited = now - began;
     if (this.server.listening && !this.listenerClosed) {
-      const came = this.asked;
-      this.asked = false;
-      if (late || this.linger.step(came, this.somebodyIsSilent(), descriptor(this.server))) {
+      const { asked, connected } = this;
+      this.asked = this.connected = false;
+      if (late || this.linger.step(asked, this.somebodyIsSilent(), descriptor(this.server), connected)) {
         this.listenerClosed = true;
         this.closeListener();
       }

@@ -53,8 +53,9 @@ class Listener {
     this.port = typeof listener === 'number' ? listener : listener?.port;
     /** Units of this server. */
     this.open = 0;
-    /** Somebody came, since the drain looked last. */
+    /** Somebody came, and by a new connection, since the drain looked last. */
     this.came = false;
+    this.connected = false;
     this.closing = false;
     this.silent = new Set();
     if (this.server) this.watch();
@@ -76,7 +77,7 @@ class Listener {
   watch() {
     const { server, silent } = this;
     const connected = (socket) => {
-      this.came = true;
+      this.came = this.connected = true;
       if (typeof socket?.once !== 'function' || typeof socket.on !== 'function') return;
       silent.add(socket);
       socket.once('close', () => silent.delete(socket));
@@ -128,9 +129,9 @@ class Listener {
     const fd = this.descriptor;
     while (fd !== undefined && !context.signal.aborted) {
       await turn();
-      const { came } = this;
-      this.came = false;
-      if (linger.step(came, this.busy(), fd)) break;
+      const { came, connected } = this;
+      this.came = this.connected = false;
+      if (linger.step(came, this.busy(), fd, connected)) break;
     }
     this.closing = true;
     await this.close(context);

@@ -21,6 +21,12 @@ impl Engine {
         Some(finish.1)
     }
 
+    /// The program sent itself a stop signal while it was stopping: its own stop is over (spec 6.6).
+    #[must_use]
+    pub fn is_done_by_itself(&self) -> bool {
+        self.triggers.reraised
+    }
+
     /// True after [`note_leaving`](Engine::note_leaving).
     #[must_use]
     pub fn has_left(&self) -> bool {

@@ -37,6 +37,13 @@ impl Engine {
         let stopping = self.life != Life::Armed;
         if stopping && (self_sent || (signals.accepted > 0 && at - signals.last < DUPLICATE)) {
             self.record_trigger(at, reason, TriggerAction::Duplicate);
+            if self_sent {
+                // The re-raise at the end of a stop of its own: the program is not waited for any longer (spec 6.6).
+                self.triggers.reraised = true;
+                if self.life == Life::Finished {
+                    self.command(Command::Hurry);
+                }
+            }
             // Nothing to repeat yet where only a preStop came before: the program asks to go on.
             self.run_through_prestop();
             return self.end_prestop(now);

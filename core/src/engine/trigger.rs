@@ -94,6 +94,8 @@ pub(super) struct Triggers {
     /// The host's own status: of the first trigger, and of whichever had one first.
     pub(super) first_code: Option<i32>,
     pub(super) host_code: Option<i32>,
+    /// The program sent itself a stop signal while it was stopping.
+    pub(super) reraised: bool,
 }
 
 impl Engine {

@@ -80,6 +80,7 @@ impl Shared {
             match self.config.leave.value {
                 Leave::AtOnce => false,
                 Leave::ByItself => true,
+                Leave::Auto if self.with_engine(|e| e.is_done_by_itself()) => false,
                 Leave::Auto => {
                     !self.door.awaited() && (self.by_itself.has_own_handler(signo) || self.host.has_own_handler(signo))
                 }

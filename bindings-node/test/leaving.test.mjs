@@ -1,0 +1,72 @@
+// Who leaves first (spec 6.6): a program with a listener of its own may be stopping by itself when the plan is over.
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { describe, finish, signalled, start } from './child.mjs';
+
+const PLAN = `
+  const gs = install({ grace: '4s' });
+  gs.hook('flush', () => say('flush'), { name: 'flush' });
+  process.on('exit', (code) => say('exit', code));`;
+const took = (it) => it.at - it.killedAt;
+
+test('a stop of its own that takes longer than the plan is not cut: the loop empties', async () => {
+  const it = await signalled(`${PLAN} const t = stay();
+    process.on('SIGTERM', async () => { await sleep(800); say('own stop is over'); clearInterval(t); }); say('ready');`);
+  assert.deepEqual([it.status, it.lines], [0, ['flush', 'own stop is over', 'exit 0']], describe(it));
+  assert.ok(took(it) >= 800 && took(it) < 2500, `${took(it)} ms`);
+});
+
+test('the same with once, which is gone when the plan is over, and with process.exit of its own', async () => {
+  const it = await signalled(`${PLAN} stay();
+    process.once('SIGTERM', async () => { await sleep(800); say('own stop is over'); process.exit(3); }); say('ready');`);
+  assert.deepEqual([it.status, it.lines], [3, ['flush', 'own stop is over', 'exit 3']], describe(it));
+});
+
+test('it is made to leave at D, not before and not much later', async () => {
+  const it = await signalled(`${PLAN} stay(); process.on('SIGTERM', () => {}); say('ready');`);
+  assert.equal(it.status, 0, describe(it));
+  assert.ok(took(it) > 3500 && took(it) < 5000, `${took(it)} ms`);
+  assert.equal(it.report.leave.how, 'made_to', describe(it));
+});
+
+test('the program’s re-raise says that its own stop is over, before the end of the plan and after it', async () => {
+  for (const at of [20, 700]) {
+    const it = await signalled(`${PLAN} gs.hook('drain', () => sleep(300)); stay();
+      process.once('SIGTERM', async () => { await sleep(${at}); say('again'); process.kill(process.pid, 'SIGTERM'); }); say('ready');`);
+    assert.equal(it.status, 0, describe(it));
+    assert.deepEqual(it.lines.toSorted(), ['again', 'exit 0', 'flush']);
+    assert.ok(took(it) >= at && took(it) < 2500, `${took(it)} ms`);
+  }
+});
+
+test('without a listener of its own, with leave: at_once, and for who waits: at once', async () => {
+  for (const script of [`stay();`, `stay(); process.on('SIGTERM', () => {}); gs.wait();`, `stay(); process.on('SIGTERM', async () => { await gs.wait(); });`]) {
+    const it = await signalled(`${PLAN} ${script} say('ready');`);
+    assert.equal(it.status, 0, describe(it));
+    assert.ok(took(it) < 2000, `${script} ${took(it)} ms`);
+  }
+  const it = await signalled(`${PLAN.replace("'4s'", "'4s', leave: 'at_once'")} stay(); process.on('SIGTERM', () => {}); say('ready');`);
+  assert.ok(it.status === 0 && took(it) < 2000, `${took(it)} ms ${describe(it)}`);
+  const by = await signalled(`${PLAN.replace("'4s'", "'4s', leave: 'by_itself'")} const t = stay(); setTimeout(() => clearInterval(t), 1200); say('ready');`);
+  assert.ok(by.status === 0 && took(by) > 500, `${took(by)} ms ${describe(by)}`);
+});
+
+test('a channel to a parent keeps no process that is over', async () => {
+  const it = await signalled(`
+    const child = require('node:child_process').fork('kid.cjs', { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] });
+    child.on('message', () => { process.once('SIGTERM', () => child.kill('SIGTERM')); say('ready'); });
+    child.on('exit', (code, signal) => { say('kid left', code, signal); process.exit(0); });`.replace(/^/, `
+    require_fs.writeFileSync('kid.cjs', \`
+      const { install } = require('graceshut'); install({ grace: '8s', report: 'none' });
+      process.on('SIGTERM', () => {}); process.on('disconnect', () => {}); process.send('up');\`);`));
+  assert.deepEqual(it.lines, ['kid left 0 '], describe(it));
+  assert.ok(took(it) < 4000, `${took(it)} ms`);
+});
+
+test('an INT after which the program leaves by itself is still a death by INT', async () => {
+  const it = start(`${PLAN} const t = stay(); process.on('SIGINT', () => setTimeout(() => clearInterval(t), 500)); say('ready');`);
+  await it.said();
+  it.kill('SIGINT');
+  await finish(it);
+  assert.equal(it.signal, 'SIGINT', describe(it));
+});
