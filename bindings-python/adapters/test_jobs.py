@@ -117,7 +117,7 @@ def test_kafka(kind, tmp_path, broker, row):
     hooks = {(p["name"], h["name"]) for p in run.reports[0]["phases"] for h in p["hooks"]}
     assert {("drain", "kafka"), ("flush", "kafka"), ("close", "kafka")} <= hooks
     package = "aiokafka" if kind == "aiokafka" else "confluent-kafka"
-    line = "`with graceshut.%s.Messages(consumer) as messages:`" % package.replace("-", "_")
+    line = "`with graceshut.%s.Messages(gs, consumer, topics) as messages:`" % package.replace("-", "_")
     row(a_row(package, [package], ("`async " + line[1:]) if kind == "aiokafka" else line, "messages", lost, len(done), run))
 
 
@@ -127,10 +127,7 @@ class Stuck:
     def poll(self, seconds):
         time.sleep(seconds)
 
-    def assignment(self):
-        return []
-
-    def pause(self, partitions):
+    def subscribe(self, topics, **callbacks):
         pass
 
     def close(self):
@@ -142,7 +139,7 @@ import hooks, os, sys, time
 from graceshut.confluent_kafka import Messages
 from test_jobs import Stuck
 os.write(1, b"ready\\n")
-with Messages(Stuck()) as messages:
+with Messages(hooks.gs, Stuck(), ["jobs"]) as messages:
     for message in messages: pass
 sys.exit(hooks.gs.wait())
 """

@@ -4,7 +4,7 @@ import os
 import sys
 import time
 
-import hooks  # noqa: F401
+import hooks
 
 folder, server = os.environ["ADAPTER_FOLDER"], os.environ["ADAPTER_BROKER"]
 said = False
@@ -25,12 +25,11 @@ def confluent():
     from graceshut.confluent_kafka import Messages
 
     options = {"bootstrap.servers": server, "group.id": sys.argv[1], "auto.offset.reset": "earliest", "enable.auto.commit": False}
-    consumer = confluent_kafka.Consumer(options)
-    consumer.subscribe(["jobs"])
-    with Messages(consumer) as messages:
+    with Messages(hooks.gs, confluent_kafka.Consumer(options), ["jobs"]) as messages:
         for message in messages:
             time.sleep(0.02)
             note(message.offset())
+            messages.done(message)
 
 
 async def aio():
@@ -41,12 +40,13 @@ async def aio():
     from graceshut.aiokafka import Messages
 
     consumer = aiokafka.AIOKafkaConsumer(
-        "jobs", bootstrap_servers=server, group_id=sys.argv[1], auto_offset_reset="earliest", enable_auto_commit=False
+        bootstrap_servers=server, group_id=sys.argv[1], auto_offset_reset="earliest", enable_auto_commit=False
     )
-    async with Messages(consumer) as messages:
+    async with Messages(hooks.gs, consumer, ["jobs"]) as messages:
         async for message in messages:
             await asyncio.sleep(0.02)
             note(message.offset)
+            messages.done(message)
 
 
 if __name__ == "__main__":

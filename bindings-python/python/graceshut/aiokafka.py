@@ -1,117 +1,379 @@
-"""aiokafka: a consumer that pauses, finishes, commits and leaves its group inside the budget.
+"""aiokafka: messages are written, then committed, and the group is left inside the budget.
 
-    async with graceshut.aiokafka.Messages(consumer) as messages:
+    await graceshut.aiokafka.Batches(gs, consumer, ["orders"], write).run()
+
+``await write(messages)`` gets up to ``size`` messages, the oldest of them at most ``seconds`` old. What it returned from is
+committed, and nothing else is. Where a program wants to say itself what is done::
+
+    async with graceshut.aiokafka.Messages(gs, consumer, ["orders"]) as messages:
         async for message in messages:
             await handle(message)
+            messages.done(message)
 
-Each message is work in flight until the next one is asked for. ``drain``: partitions are paused and the loop ends after the
-message in hand. ``flush``: the offsets of finished messages are committed, and no others; make the consumer with
-``enable_auto_commit=False``. ``close``: the consumer leaves its group, so that the others need not wait for its timeout.
+Make the consumer with ``enable_auto_commit=False`` and without topics, inside the loop; both subscribe and start it.
+
+``drain``: no more is taken. ``flush``: what is left is written and committed. ``close``: the group is left, so that the others
+need not wait for a session to end. At a revocation what was written is committed, and the rest is the next member's. Errors that
+the client retries by itself are logged (logger ``graceshut``) and end nothing.
 """
 
 from __future__ import annotations
 
 import asyncio
+import time
 
-from ._kafka import Progress, install_of
+from ._kafka import ENDED, INSIDE, LOOPING, POLL, WRITING, Buffer, Ledger, checked, log
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from types import TracebackType
-    from typing import Any, Optional
+    from typing import Any, Awaitable, Callable, Optional
 
     from . import GraceShut
     from ._graceshut import Context
 
-__all__ = ["Messages"]
+    #: With a set of TopicPartitions; may give a coroutine.
+    OnPartitions = Callable[[Any], object]
 
-_POLL_MS = 200
+__all__ = ["Batches", "Messages"]
+
+#: Records that ``Messages`` asks for at a time.
+_AT_ONCE = 100
 
 
-class Messages:
-    """An ``AIOKafkaConsumer`` as an asynchronous iterator that takes part in the plan.
+def _place(record: Any) -> tuple[str, int, int]:
+    return record.topic, record.partition, record.offset
 
-    ``timeout``: seconds that each step (finish, commit, leave) may take; its phase bounds it anyway. Used inside one loop.
-    """
 
-    def __init__(self, consumer: Any, *, timeout: Optional[float] = None, gs: Optional[GraceShut] = None) -> None:
+class _Member:
+    """One consumer in its group: started, asked by one task, committed, left. Everything runs in one loop."""
+
+    def __init__(self, gs: GraceShut, consumer: Any, topics: Any, timeout: Optional[float], on_assign: Optional[OnPartitions]) -> None:
+        import graceshut
+
         self.consumer: Any = consumer
-        self._timeout = timeout
-        self._gs = install_of(gs)
-        self._progress = Progress()
-        self._batch: list[Any] = []
-        self._in_hand: Any = None
-        self._ends = self._left = False
-        self._idle = asyncio.Event()
+        self._gs, self._timeout, self._on_assign = gs, timeout, on_assign
+        self._on_revoke: Optional[OnPartitions] = None
+        self._topics = checked(topics)
+        if getattr(consumer, "_enable_auto_commit", False):
+            raise graceshut.BadValue("the consumer commits by itself what was not written: make it with enable_auto_commit=False")
+        self._ledger = Ledger()
+        #: Held during a write and its commit: a revocation waits for both.
+        self._writing = asyncio.Lock()
+        self._leaving, self._loop_over, self._all_over = asyncio.Event(), asyncio.Event(), asyncio.Event()
         self._hooks: list[Any] = []
 
-    async def __aenter__(self) -> Messages:
-        await self.consumer.start()
-        for phase, step in (("drain", self._pause), ("flush", self._commit), ("close", self._leave)):
-            self._hooks.append(self._gs.hook(phase, step, name="kafka", timeout=self._timeout))
-        return self
+    async def _join(self) -> None:
+        if self._gs.draining:
+            return await self._leave()
+        try:
+            for phase, step in (("drain", self._drain), ("flush", self._flush), ("close", self._leave)):
+                self._hooks.append(self._gs.hook(phase, step, name="kafka", timeout=self._timeout))
+            self.consumer.subscribe(self._topics, listener=_listener(self))
+            await self.consumer.start()
+        except BaseException as error:
+            await self._leave_without_a_plan(error)
+            raise
 
-    async def __aexit__(self, kind: Optional[type[BaseException]], error: Optional[BaseException], tb: Optional[TracebackType]) -> None:
-        self._end_of_message(done=error is None)
-        self._ends = True
-        self._idle.set()
-        if self._gs.stopping:
-            # The hooks do the rest, on this loop.
-            await self._gs.stopped.wait()
-            return
+    async def _poll(self, seconds: float, most: int) -> list[Any]:
+        from aiokafka.errors import KafkaError
+
+        try:
+            found = await self.consumer.getmany(timeout_ms=int(seconds * 1000), max_records=most)
+        except KafkaError as error:
+            if not error.retriable:
+                raise
+            log("Kafka: %r; the client goes on by itself", error)
+            await asyncio.sleep(POLL)
+            return []
+        return [record for records in found.values() for record in records]
+
+    async def _commit(self, only: Optional[set[tuple[str, int]]] = None) -> None:
+        """KafkaError where the broker has not what is done; the next commit tries again."""
+        from aiokafka import TopicPartition
+
+        offsets = self._ledger.to_commit(only)
+        if offsets:
+            await self.consumer.commit({TopicPartition(*one): at for one, at in offsets.items()})
+            self._ledger.committed(offsets)
+
+    async def _commit_or_go_on(self) -> None:
+        """In the loop: a commit that fails for now is made up for by the next one."""
+        from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError
+
+        try:
+            await self._commit()
+        except KafkaError as error:
+            # The first two: the group has rebalanced meanwhile.
+            if not (error.retriable or isinstance(error, (CommitFailedError, IllegalStateError))):
+                raise
+            log("Kafka: not committed for now: %r", error)
+
+    # ---- called by the client
+
+    async def _revoked(self, partitions: set[tuple[str, int]]) -> None:
+        from aiokafka.errors import KafkaError
+
+        try:
+            # When the group is left nothing is waited for here: flush has done what could be done.
+            if await _first(self._writing.acquire(), self._leaving.wait()):
+                try:
+                    if self._on_revoke is not None:
+                        await _called(self._on_revoke, partitions)
+                    await self._commit(partitions)
+                finally:
+                    self._writing.release()
+        except KafkaError as error:
+            log("Kafka: not committed before the partitions were revoked: %r", error)
+        finally:
+            self._forget(partitions)
+
+    def _forget(self, partitions: set[tuple[str, int]]) -> None:
+        self._ledger.forget(partitions)
+
+    # ---- hooks
+
+    async def _drain(self, ctx: Context) -> None:
+        await _wait(self._loop_over, ctx, LOOPING)
+
+    async def _flush(self, ctx: Context) -> None:
+        raise NotImplementedError
+
+    async def _leave(self) -> None:
+        """Commits what has been done since, and leaves the group."""
+        self._leaving.set()
+        try:
+            if not self._writing.locked() and self.consumer.assignment():
+                await self._commit()
+        finally:
+            await self.consumer.stop()
+
+    async def _leave_without_a_plan(self, error: Optional[BaseException]) -> None:
+        """The loop has ended, of ``error``, and no shutdown is under way. A hook that runs already does the same."""
         for hook in self._hooks:
             hook.remove()
         try:
-            await self.commit()
+            await self._leave()
+        except Exception as e:
+            if error is None:
+                raise
+            log("Kafka: when the group was left: %r", e)  # the program's own error is the one to hear of
+
+
+class Batches(_Member):
+    """Writes messages in batches, and commits what was written.
+
+    ``await write(messages)``: called in the task of :meth:`run` and in no other, with a list of ConsumerRecords, in the order they
+    came; it returns when they are stored, or raises. It may get a message a second time (after a crash, a failed commit, a
+    rebalance), so it should write by id. ``size``: the most messages in a batch. ``seconds``: the oldest one waits no longer.
+    ``timeout``: seconds that each step of the plan may take; its phase bounds it anyway. ``on_assign(partitions)``: called, or
+    awaited, at each assignment.
+    """
+
+    def __init__(
+        self, gs: GraceShut, consumer: Any, topics: Any, write: Callable[[list[Any]], Awaitable[object]], size: int = 500,
+        seconds: float = 5.0, *, timeout: Optional[float] = None, on_assign: Optional[OnPartitions] = None,
+    ) -> None:
+        super().__init__(gs, consumer, topics, timeout, on_assign)
+        checked(topics, size, seconds)
+        self._write = write
+        self._buffer = Buffer(size, seconds, _place, self._ledger)
+        self._flush_began = asyncio.Event()
+        self._failure: Optional[BaseException] = None
+        #: The program has cancelled `run` while it was stopping: the rest is written all the same.
+        self._cancelled: Optional[asyncio.CancelledError] = None
+
+    async def run(self) -> None:
+        """Starts the consumer and consumes until the process stops; returns when the plan is over. Call it once.
+
+        What ``write`` raises ends it, with nothing of that batch committed and the group left; once the process is stopping the
+        batch is tried again instead, and what that raises is the outcome of the hook ``kafka`` in ``flush``.
+        """
+        await self._join()
+        try:
+            await self._run()
         finally:
-            await self.consumer.stop()
+            self._loop_over.set()
+            self._all_over.set()
+        # The hooks need this loop.
+        await self._gs.stopped.wait()
+        if self._cancelled is not None:
+            raise self._cancelled
+
+    async def _run(self) -> None:
+        try:
+            while not self._gs.draining:
+                for record in await self._poll(self._buffer.wait(POLL), self._buffer.size - len(self._buffer)):
+                    self._buffer.add(record)
+                if self._buffer.is_due():
+                    await self._write_batch()
+        except BaseException as error:
+            if not self._gs.stopping:
+                await self._leave_without_a_plan(error)
+                raise
+            self._failure = error
+            if self._gs.stopped or not isinstance(error, (Exception, asyncio.CancelledError)):
+                raise
+            if isinstance(error, asyncio.CancelledError):
+                self._cancelled = error
+            else:
+                log("Kafka: stopping, and tried once more: %r", error)
+        self._loop_over.set()
+        await self._write_the_rest()
+
+    async def _write_batch(self, commit: Optional[Callable[[], Awaitable[None]]] = None) -> None:
+        async with self._writing:
+            batch = self._buffer.batch()
+            if batch:
+                await self._write(batch)
+                self._buffer.written(batch)
+            await (commit or self._commit_or_go_on)()
+
+    async def _write_the_rest(self) -> None:
+        """At once, and where that fails once more in ``flush``."""
+        for last in (False, True):
+            if last:
+                await _first(self._flush_began.wait(), self._gs.stopped.wait())
+            try:
+                await self._write_batch(self._commit)
+                self._failure = None
+                return
+            except (Exception, asyncio.CancelledError) as error:
+                self._failure = error
+
+    def _forget(self, partitions: set[tuple[str, int]]) -> None:
+        super()._forget(partitions)
+        self._buffer.forget(partitions)
+
+    async def _drain(self, ctx: Context) -> None:
+        await _wait(self._loop_over, ctx, WRITING)
+
+    async def _flush(self, ctx: Context) -> None:
+        self._flush_began.set()
+        await _wait(self._all_over, ctx, WRITING)
+        if isinstance(self._failure, Exception):
+            raise self._failure
+        if self._failure is not None:
+            raise RuntimeError(ENDED % (self._failure,))
+
+
+class Messages(_Member):
+    """The messages one after another; what the program calls done is committed, every ``seconds`` and at the end.
+
+    A message counts as done when :meth:`done` was called with it, and what is committed of a partition ends before its first message
+    that is not. ``tick``: where nothing comes for so many seconds, the iterator gives None. Ends when ``drain`` begins; what was
+    read can still be dealt with and called done until the block is left, for which ``flush`` waits.
+
+    ``on_revoke(partitions)``: called, or awaited, before these are another member's; what is called done in it is still committed,
+    and the rest a program that collects messages has to drop. Not called when the group is left. ``timeout`` and ``on_assign`` as
+    for :class:`Batches`.
+    """
+
+    def __init__(
+        self, gs: GraceShut, consumer: Any, topics: Any, *, tick: Optional[float] = None, seconds: float = 5.0,
+        timeout: Optional[float] = None, on_assign: Optional[OnPartitions] = None, on_revoke: Optional[OnPartitions] = None,
+    ) -> None:
+        super().__init__(gs, consumer, topics, timeout, on_assign)
+        self._on_revoke = on_revoke
+        checked(topics, seconds=seconds, tick=1.0 if tick is None else tick)
+        self._tick, self._seconds = tick, seconds
+        self._committed_at = time.monotonic()
+        #: Read from the client and not given yet.
+        self._read: list[Any] = []
+
+    async def __aenter__(self) -> Messages:
+        await self._join()
+        return self
+
+    async def __aexit__(self, kind: Optional[type[BaseException]], error: Optional[BaseException], tb: Optional[TracebackType]) -> None:
+        self._loop_over.set()
+        self._all_over.set()
+        if self._gs.stopping:
+            # The hooks do the rest, on this loop.
+            await self._gs.stopped.wait()
+        else:
+            await self._leave_without_a_plan(error)
 
     def __aiter__(self) -> Messages:
         return self
 
     async def __anext__(self) -> Any:
-        self._end_of_message(done=True)
-        while not self._ends:
-            if not self._batch:
-                self._idle.set()
-                # One that may be cancelled loses nothing: what it fetched and did not give is fetched again.
-                polled = await self.consumer.getmany(timeout_ms=_POLL_MS, max_records=100)
-                self._idle.clear()
-                self._batch = [message for messages in polled.values() for message in messages]
-            elif self._gs.enter():
-                self._in_hand = self._batch.pop(0)
-                return self._in_hand
-            else:
-                break
-        self._idle.set()
+        until = None if self._tick is None else time.monotonic() + self._tick
+        while not self._gs.draining:
+            if time.monotonic() - self._committed_at >= self._seconds:
+                self._committed_at = time.monotonic()
+                async with self._writing:
+                    await self._commit_or_go_on()
+            while self._read and not self._gs.draining:
+                record = self._read.pop(0)
+                if self._ledger.take(*_place(record)):
+                    return record
+            if until is not None and time.monotonic() >= until:
+                return None
+            if not self._gs.draining:
+                self._read = await self._poll(POLL if until is None else min(max(until - time.monotonic(), 0.0), POLL), _AT_ONCE)
+        self._loop_over.set()
         raise StopAsyncIteration
 
+    def done(self, *messages: Any) -> None:
+        """These need not be read again. In any order; None and messages of revoked partitions change nothing."""
+        for message in messages:
+            if message is not None:
+                self._ledger.done(*_place(message))
+
     async def commit(self) -> None:
-        """Commits the offsets of the messages that are done."""
-        from aiokafka import TopicPartition
+        """Commits what is done now. Raises KafkaError."""
+        async with self._writing:
+            await self._commit()
 
-        assigned = {(tp.topic, tp.partition) for tp in self.consumer.assignment()}
-        offsets = self._progress.to_commit(assigned)
-        if offsets:
-            await self.consumer.commit({TopicPartition(*tp): at for tp, at in offsets.items()})
-            self._progress.committed(offsets)
+    def _forget(self, partitions: set[tuple[str, int]]) -> None:
+        super()._forget(partitions)
+        self._read = [record for record in self._read if _place(record)[:2] not in partitions]
 
-    def _end_of_message(self, done: bool) -> None:
-        message, self._in_hand = self._in_hand, None
-        if message is not None:
-            if done:
-                self._progress.done(message.topic, message.partition, message.offset)
-            self._gs.leave()
+    async def _flush(self, ctx: Context) -> None:
+        try:
+            await _wait(self._all_over, ctx, INSIDE)
+        finally:
+            await self.commit()
 
-    async def _pause(self, ctx: Context) -> None:
-        self._ends = True
-        self._batch.clear()
-        self.consumer.pause(*self.consumer.assignment())
-        while self._in_hand is not None:
-            await asyncio.sleep(0.01)
 
-    async def _commit(self, ctx: Context) -> None:
-        await self.commit()
+def _listener(member: _Member) -> Any:
+    from aiokafka.abc import ConsumerRebalanceListener
 
-    async def _leave(self, ctx: Context) -> None:
-        await self.consumer.stop()
+    class Listener(ConsumerRebalanceListener):  # type: ignore[misc]
+        async def on_partitions_revoked(self, revoked: Any) -> None:
+            await member._revoked(set(revoked))
+
+        async def on_partitions_assigned(self, assigned: Any) -> None:
+            member._ledger.assign(assigned)
+            if member._on_assign is not None:
+                await _called(member._on_assign, assigned)
+
+    return Listener()
+
+
+async def _called(f: OnPartitions, partitions: Any) -> None:
+    result: Any = f(partitions)
+    if hasattr(result, "__await__"):
+        await result
+
+
+async def _first(wanted: Awaitable[Any], other: Awaitable[Any]) -> bool:
+    """Waits until one of two is over; True where the first is. What is not over is cancelled."""
+    tasks = [asyncio.ensure_future(wanted), asyncio.ensure_future(other)]
+    try:
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        return tasks[0].done()
+    finally:
+        for task in tasks:
+            task.cancel()
+
+
+async def _wait(event: asyncio.Event, ctx: Context, otherwise: str) -> None:
+    """Until the event, or the hook's cancellation, which is a failure with words here."""
+    try:
+        await event.wait()
+    except asyncio.CancelledError:
+        if not ctx.cancelled:
+            raise
+        raise TimeoutError(otherwise) from None

@@ -6,8 +6,8 @@ import time
 import urllib.request
 
 
-def bulk(values):
-    if any(b'"block"' in value for value in values):
+def bulk(values, blocks=True):
+    if blocks and any(b'"block"' in value for value in values):
         print("BLOCK", flush=True)
         time.sleep(3)
     lines = b"".join(b'{"index":{"_id":"%d"}}\n%s\n' % (json.loads(value)["id"], value) for value in values)
