@@ -9,6 +9,8 @@
 #   make test-rounds, make test-browser   rolling restarts behind haproxy and nginx; the HTML report in Chromium
 #   make test-kafka [LANGUAGES=python,go] [ONLY=rolling,...] [RUNS=3]   consumers under SIGTERM with a real broker (kafka/README.md)
 #   make test-containers   every service and `graceshut run` as PID 1 of real containers: podman
+#   make test-hosts [ONLY=aiohttp,tsx] [LANGUAGES=python] [RUNS=3] [UPDATE=1]   servers, tools and libraries nobody wrote for, with
+#                graceshut and without; make test-hosts-quick: two minutes of it
 #   make install PREFIX=/usr/local   header, libraries, pkg-config and CMake files
 #
 # A toolchain that is missing is named and skipped; with CI=true that is a failure.
@@ -43,7 +45,7 @@ VERSION := $(shell sed -n 's/^version *= *"\(.*\)"/\1/p' Cargo.toml | head -n 1)
 	java-native java-jar java-demo c-service node-service go-service \
 	test-kafka kafka-python kafka-node kafka-go kafka-java kafka-baseline \
 	test-rust test-run test-run-long test-containers test-rounds test-browser test-wasm test-c test-python test-python-all test-node \
-	test-go test-java toolchains
+	test-go test-java toolchains test-hosts test-hosts-quick hosts-python hosts-node hosts-go hosts-java
 
 # --- artifacts -------------------------------------------------------------
 
@@ -330,6 +332,65 @@ conformance: $(if $(HAVE_CC),c-library-wasm) $(if $(HAVE_PYTHON),wheel) $(if $(H
 	$(T)/debug/graceshut-conformance --out $(T)/conformance.json $(if $(LANGUAGES),--languages $(LANGUAGES)) \
 		$(if $(SCENARIOS),--scenarios "$(SCENARIOS)") $(if $(ONLY),--only $(ONLY)) $(if $(UPDATE),--readme README.md) \
 		$(if $(filter true,$(CI)),--no-skip)
+
+# --- hosts -----------------------------------------------------------------
+
+# Real servers, workers, tools and libraries at pinned versions: each small program of hosts/cases is run with graceshut and without,
+# and is never to end worse with it. Writes $(T)/hosts.json; UPDATE=1 the table of docs/coexistence.md. With ARTIFACTS=DIR the
+# wheel, the npm packages, the C library and the jars of another build are taken, and nothing is built.
+HOSTS := $(T)/hosts
+ARTIFACTS ?=
+FROM := $(or $(ARTIFACTS),$(T))
+HOSTS_LANGUAGES := $(if $(LANGUAGES),$(subst $(comma), ,$(LANGUAGES)),python $(if $(HAVE_NODE),node) $(if $(HAVE_GO),go) $(if $(HAVE_JAVA),java) c)
+HOSTS_NODE := $(HOSTS)/node
+HOSTS_RUN = $(HOSTS)/venv/bin/python hosts/run.py --home $(HOSTS) --node $(HOSTS_NODE) --stage $(FROM)/stage --languages "$(subst $(space),$(comma),$(strip $(HOSTS_LANGUAGES)))" \
+	$(if $(ONLY),--only "$(ONLY)") $(if $(RUNS),--runs $(RUNS)) $(if $(UPDATE),--page docs/coexistence.md)
+
+$(HOSTS)/venv/%: hosts/%.txt
+	test -x $(HOSTS)/venv/bin/python || $(PYTHON) -m venv $(HOSTS)/venv
+	$(HOSTS)/venv/bin/python -m pip install -q -r $<
+	touch $@
+
+hosts-wheel: $(if $(ARTIFACTS),,wheel)
+	test -x $(HOSTS)/venv/bin/python || $(PYTHON) -m venv $(HOSTS)/venv
+	$(HOSTS)/venv/bin/python -m pip install -q --force-reinstall --no-deps $(FROM)/wheels/graceshut-*.whl
+
+hosts-python: $(HOSTS)/venv/requirements hosts-wheel
+
+hosts-node: $(if $(ARTIFACTS),,npm)
+	mkdir -p $(HOSTS)/node
+	cp hosts/node/package.json hosts/node/package-lock.json $(HOSTS)/node/
+	cd $(HOSTS)/node && { cmp -s package-lock.json installed.lock || { npm ci --silent --no-audit --no-fund && cp package-lock.json installed.lock; }; }
+	cd $(HOSTS)/node && npm install --silent --no-audit --no-fund --no-save "$(abspath $(FROM))"/npm/graceshut-*.tgz
+
+hosts-go: $(if $(ARTIFACTS),,go-archive)
+	mkdir -p $(HOSTS)/go
+	cp hosts/go/go.mod $(HOSTS)/go/
+	cd hosts/go && go build -o "$(CURDIR)/$(HOSTS)/go/hosts" .
+
+hosts-java: $(if $(ARTIFACTS),,java-jar)
+	mkdir -p $(HOSTS)/java/classes
+	cd hosts/java && $(MVN) dependency:copy-dependencies -DincludeScope=runtime -DoutputDirectory="$(CURDIR)/$(HOSTS)/java/lib"
+	cp $(FROM)/java/lib/*.jar $(HOSTS)/java/lib/
+	cp hosts/java/src/log4j2.xml $(HOSTS)/java/classes/
+	javac -proc:none -d $(HOSTS)/java/classes -cp "$(HOSTS)/java/lib/*" hosts/java/src/*.java
+
+# The worker cases need redis-server, the case of asio its header (Debian: libasio-dev). A quarter of an hour.
+test-hosts: $(patsubst %,hosts-%,$(filter python node go java,$(HOSTS_LANGUAGES))) $(HOSTS)/venv/requirements $(if $(filter c,$(HOSTS_LANGUAGES)),$(if $(ARTIFACTS),,c-library))
+	$(HOSTS_RUN)
+
+QUICK_NODE := $(HOSTS)/node-quick
+
+# The worst of Python and Node: no packages but a few small ones.
+test-hosts-quick: HOSTS_NODE := $(QUICK_NODE)
+test-hosts-quick: $(HOSTS)/venv/requirements-quick hosts-wheel $(if $(HAVE_NODE),hosts-node-quick)
+	$(HOSTS_RUN) --quick --languages python$(if $(HAVE_NODE),$(comma)node)
+
+hosts-node-quick: $(if $(ARTIFACTS),,npm)
+	mkdir -p $(QUICK_NODE)
+	cp hosts/node-quick/package.json hosts/node-quick/package-lock.json $(QUICK_NODE)/
+	cd $(QUICK_NODE) && { cmp -s package-lock.json installed.lock || { npm ci --silent --no-audit --no-fund && cp package-lock.json installed.lock; }; }
+	cd $(QUICK_NODE) && npm install --silent --no-audit --no-fund --no-save "$(abspath $(FROM))"/npm/graceshut-*.tgz
 
 # --- bench -----------------------------------------------------------------
 

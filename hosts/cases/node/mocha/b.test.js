@@ -1,0 +1,2 @@
+require('./svc.js');
+it('loads', () => {});

@@ -1,0 +1,4 @@
+import { test } from 'vitest';
+import './svc.mjs';
+
+test('loads', () => {});

@@ -1,0 +1,27 @@
+"""A WSGI app as its users write it: by itself, or in graceshut's middleware."""
+
+import os
+import time
+
+
+def app(environ, start):
+    environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
+    if environ["PATH_INFO"] == "/slow":
+        print("begun", flush=True)
+    time.sleep(1.5 if environ["PATH_INFO"] == "/slow" else 0.01)
+    start("200 OK", [("Content-Length", "3")])
+    return [b"ok\n"]
+
+
+def wrapped():
+    """What a program adds for graceshut."""
+    import graceshut
+    import graceshut.wsgi
+
+    gs = graceshut.install(grace=8)
+    gs.hook("flush", lambda: print("hook flush", flush=True), name="flush")
+    return graceshut.wsgi.Middleware(app)
+
+
+if os.environ.get("WITH") and os.environ.get("WRAP", "1") == "1":
+    app = wrapped()

@@ -1,0 +1,27 @@
+import os
+import time
+
+from apscheduler.schedulers.background import BackgroundScheduler
+
+scheduler = BackgroundScheduler()
+
+
+def job():
+    print("begun 1")
+    print("ready")
+    time.sleep(1)
+    print("done 1")
+
+
+scheduler.add_job(job)
+scheduler.start()
+if os.environ.get("WITH"):
+    import sys
+
+    import graceshut
+
+    gs = graceshut.install(grace=8)
+    gs.hook("drain", scheduler.shutdown, name="scheduler")
+    gs.hook("flush", lambda: print("hook flush"), name="flush")
+    sys.exit(gs.wait())
+time.sleep(60)

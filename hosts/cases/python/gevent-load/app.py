@@ -1,0 +1,27 @@
+from gevent import monkey
+
+monkey.patch_all()
+
+import os
+import time
+
+from gevent.pywsgi import WSGIServer
+
+
+def app(environ, start):
+    environ["wsgi.input"].read()
+    if environ["PATH_INFO"] == "/slow":
+        print("begun", flush=True)
+    time.sleep(1 if environ["PATH_INFO"] == "/slow" else 0.01)
+    start("200 OK", [("Content-Length", "3")])
+    return [b"ok\n"]
+
+
+if os.environ.get("WITH"):
+    import graceshut
+    import graceshut.wsgi
+
+    gs = graceshut.install(grace=6)
+    gs.hook("flush", lambda: print("hook flush"), name="flush")
+    app = graceshut.wsgi.Middleware(app)
+WSGIServer(("127.0.0.1", int(os.environ["PORT"])), app, log=None).serve_forever()
