@@ -19,7 +19,7 @@ Answer = collections.namedtuple("Answer", "status close")
 async def ask(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, method: str, path: str) -> Answer:
     """One request on an open connection. Raises ConnectionError where the answer is not there as a whole."""
     body = b"x" * 64 if method == "POST" else b""
-    length = b"Content-Length: %d\r\n" % len(body) if body else b""
+    length = b"Content-Type: text/plain\r\nContent-Length: %d\r\n" % len(body) if body else b""
     writer.write(b"%s %s HTTP/1.1\r\nHost: localhost\r\n%s\r\n" % (method.encode(), path.encode(), length) + body)
     try:
         head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), ANSWER)
