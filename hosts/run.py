@@ -48,7 +48,7 @@ def build(case: cases.Case, runner: scenes.Runner) -> str:
 
 
 def run(case: cases.Case, runner: scenes.Runner, runs: int) -> table.Row:
-    versions = ", ".join("%s %s" % (_named(one), runner.where.version(case.language, one)) for one in case.versions)
+    versions = ", ".join("%s %s" % (one.partition("=")[0], runner.where.version(case.language, one)) for one in case.versions)
     wrong = build(case, runner)
     if wrong:
         result = scenes.Result(broken=wrong)
@@ -56,10 +56,6 @@ def run(case: cases.Case, runner: scenes.Runner, runs: int) -> table.Row:
     without = [] if case.no_without else [runner.run(case, False) for _ in range(max(1, runs // 2))]
     with_it = [runner.run(case, True) for _ in range(runs or case.runs)]
     return table.Row(case, versions, without, with_it, verdict.faults(case, without, with_it))
-
-
-def _named(package: str) -> str:
-    return package.removeprefix("python:").removeprefix("command:").split(",")[0]
 
 
 def main() -> int:

@@ -48,14 +48,12 @@ class Where:
         return file.read_text() if file.exists() else ""
 
     def version(self, language: str, package: str) -> str:
-        """As installed, `?` where that cannot be told; `command:WORD` asks a command for its version."""
-        if package.startswith("command:"):
-            argv = package[8:].split(",")
-            made = subprocess.run(argv, capture_output=True, text=True)
+        """As installed, `?` where that cannot be told. `NAME=WORD,WORD`: what a command says of itself."""
+        _, _, command = package.partition("=")
+        if command:
+            made = subprocess.run(command.split(","), capture_output=True, text=True)
             number = re.search(r"\d+(\.\d+)+", made.stdout + made.stderr)
             return number.group() if number else "?"
-        if package.startswith("python:"):
-            return self._python.get(package[7:].lower(), "?")
         if language == "python":
             return self._python.get(package.lower(), "?")
         if language == "node":

@@ -13,15 +13,11 @@ def app(environ, start):
     return [b"ok\n"]
 
 
-def wrapped():
-    """What a program adds for graceshut."""
+if os.environ.get("WITH"):
     import graceshut
     import graceshut.wsgi
 
     gs = graceshut.install(grace=8)
     gs.hook("flush", lambda: print("hook flush", flush=True), name="flush")
-    return graceshut.wsgi.Middleware(app)
-
-
-if os.environ.get("WITH") and os.environ.get("WRAP", "1") == "1":
-    app = wrapped()
+    if os.environ.get("WRAP", "1") == "1":  # the adapter of gunicorn does it by itself
+        app = graceshut.wsgi.Middleware(app)

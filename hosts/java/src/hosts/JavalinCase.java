@@ -1,3 +1,5 @@
+package hosts;
+
 import dev.graceshut.servlet.GraceshutFilter;
 import io.javalin.Javalin;
 import jakarta.servlet.DispatcherType;

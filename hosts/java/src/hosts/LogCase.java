@@ -1,3 +1,5 @@
+package hosts;
+
 import dev.graceshut.Phase;
 import org.apache.logging.log4j.LogManager;
 import org.apache.logging.log4j.Logger;

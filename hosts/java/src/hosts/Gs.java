@@ -1,3 +1,5 @@
+package hosts;
+
 import dev.graceshut.Graceshut;
 import dev.graceshut.Options;
 import dev.graceshut.Phase;

@@ -1,3 +1,5 @@
+package hosts;
+
 import dev.graceshut.Graceshut;
 import dev.graceshut.Phase;
 import io.grpc.MethodDescriptor;
@@ -43,6 +45,7 @@ public class GrpcCase {
             Runtime.getRuntime().addShutdownHook(new Thread(() -> stop(server, 5000)));
             server.start();
             System.out.println("ready");
+            server.awaitTermination();
             return;
         }
         Graceshut gs = Gs.install();

@@ -1,3 +1,5 @@
+package hosts;
+
 import dev.graceshut.Phase;
 import dev.graceshut.servlet.GraceshutFilter;
 import org.springframework.boot.SpringApplication;
