@@ -23,6 +23,8 @@ const NOTHING: i32 = i32::MIN;
 static LEAVING: AtomicBool = AtomicBool::new(false);
 /// Coroutines of the main thread that wait for the end and will leave by themselves.
 static LEAVERS: AtomicU32 = AtomicU32::new(0);
+/// Loops of the main thread that end, and wait for the hooks on them first.
+static ENDING_LOOPS: AtomicU32 = AtomicU32::new(0);
 /// Signals that the program has a handler of its own for, a bit each.
 static OWN_HANDLERS: AtomicU64 = AtomicU64::new(0);
 /// The main thread waits for the end as the last thing it does.
@@ -100,7 +102,7 @@ fn ask_to_leave(code: i32, after: Duration) -> bool {
 }
 
 fn leave(code: i32) {
-    if LEAVERS.load(SeqCst) > 0 {
+    if LEAVERS.load(SeqCst) > 0 || ENDING_LOOPS.load(SeqCst) > 0 {
         std::thread::sleep(LEAVER_LIMIT);
     }
     let before = main_thread::times_it_came_by();
@@ -178,6 +180,12 @@ pub(crate) fn set_waiting(waits: bool) {
     count(&WAITING, waits);
 }
 
+/// An event loop of the main thread begins (True) or has ceased to wait for the hooks on it before it ends.
+#[pyfunction]
+pub(crate) fn set_loop_ends(waits: bool) {
+    count(&ENDING_LOOPS, waits);
+}
+
 fn count(of: &AtomicU32, more: bool) {
     if more {
         of.fetch_add(1, SeqCst);
@@ -223,5 +231,6 @@ pub(crate) fn after_fork() {
     main_thread::after_fork();
     LEAVERS.store(0, SeqCst);
     WAITING.store(0, SeqCst);
+    ENDING_LOOPS.store(0, SeqCst);
     exit_begins(false);
 }

@@ -8,6 +8,7 @@
 //! - [`hook`]: host-lane bodies, contexts, completions
 //! - [`runtime`]: the one install, subclassed in Python so that `enter` and `leave` are one native call each
 //! - [`flags`]: what `stopping`, `draining` and `stopped` wait for
+//! - [`native`]: waiting and threads that no library replaces
 //! - [`values`], [`error`]: Python's idioms in, core's types and errors out
 //!
 //! Importing does nothing: no thread, no handler (spec 2.1).
@@ -22,6 +23,7 @@ mod host;
 mod inflight;
 mod linger;
 mod main_thread;
+mod native;
 mod runtime;
 mod values;
 
@@ -38,12 +40,15 @@ fn _graceshut(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add_class::<hook::Reason>()?;
     m.add_class::<inflight::Group>()?;
     m.add_class::<linger::Linger>()?;
+    m.add_class::<native::Event>()?;
+    m.add_function(wrap_pyfunction!(native::spawn, m)?)?;
     m.add_function(wrap_pyfunction!(error::error_kinds, m)?)?;
     m.add_function(wrap_pyfunction!(host::managed_signals, m)?)?;
     m.add_function(wrap_pyfunction!(host::in_main_interpreter, m)?)?;
     m.add_function(wrap_pyfunction!(host::set_outside, m)?)?;
     m.add_function(wrap_pyfunction!(host::set_own_handlers, m)?)?;
     m.add_function(wrap_pyfunction!(host::set_waiting, m)?)?;
+    m.add_function(wrap_pyfunction!(host::set_loop_ends, m)?)?;
     m.add_function(wrap_pyfunction!(host::exit_due, m)?)?;
     m.add_function(wrap_pyfunction!(host::exit_was_lost, m)?)?;
     m.add_function(wrap_pyfunction!(host::exit_begins, m)?)?;

@@ -159,6 +159,12 @@ impl Runtime {
         self.rt().rearm(signo, chain).or_raise(py)
     }
 
+    /// True while other code has its handler where ours was: core does not hear of that signal.
+    #[allow(clippy::unused_self)] // asked of an install
+    fn _is_replaced(&self, signo: i32) -> bool {
+        graceshut::signal::look(false).iter().any(|replaced| replaced.signo == signo)
+    }
+
     /// Waits at most `seconds`; the exit status, or None when they passed or a signal handler ran on this thread. Only the
     /// main thread leaves the process by waiting.
     fn _wait(&self, py: Python<'_>, seconds: f64, leaves: bool) -> PyResult<Option<i32>> {

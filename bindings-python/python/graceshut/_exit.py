@@ -126,6 +126,7 @@ def _end(gs: Any, error: Optional[str], code: int) -> int:
             gs._wait_level(1, 0.2)
         if gs.state == "armed":
             gs._host_end(error, code)
+        _hooks.drive_loops()
         if _hooks._pending:
             _hooks.sweep()
         gs._wait_to_the_end()

@@ -7,10 +7,10 @@ looks whenever it is called inside one, and in the main thread when a signal arr
 from __future__ import annotations
 
 import sys
-import threading
 from contextvars import ContextVar
 
-from . import _loops
+from . import _graceshut, _loops
+from ._graceshut import Event
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -25,8 +25,10 @@ _CO_COROUTINE = 0x80
 _inside: ContextVar[bool] = ContextVar("graceshut_inside_hook", default=False)
 _loop: Optional[Loop] = None
 #: The main thread came by after the trigger and has told whether a loop runs there.
-_told = threading.Event()
+_told = Event()
 _pending: set[_Job] = set()
+#: Coroutine hooks that have not ended yet, and the loop each was registered in. A loop's end waits for them.
+_to_run: dict[object, Optional[Loop]] = {}
 #: Threads in which a hook runs on a loop of its own. Such a loop ends with its hook, so nothing else is given to it.
 _private: set[int] = set()
 
@@ -37,8 +39,9 @@ def inside() -> bool:
 
 def reset() -> None:
     global _loop, _told
-    _loop, _told = None, threading.Event()
+    _loop, _told = None, Event()
     _pending.clear()
+    _to_run.clear()
     _private.clear()
     # A fork inside a hook: the child is not.
     _inside.set(False)
@@ -47,7 +50,7 @@ def reset() -> None:
 def note_loop() -> Optional[Loop]:
     """Remembers the program's loop that runs in this thread, if one does."""
     global _loop
-    if threading.get_ident() in _private:
+    if _graceshut.thread_id() in _private:
         return None
     loop = _loops.running()
     if loop is not None:
@@ -57,8 +60,32 @@ def note_loop() -> Optional[Loop]:
 
 def tell_loop() -> None:
     """In the main thread, after a signal: whether a loop runs there is known now."""
-    note_loop()
+    loop = note_loop()
     _told.set()
+    if isinstance(loop, _loops.Asyncio) and _to_run:
+        loop.is_held_open()
+
+
+def hold(loop: Any) -> bool:
+    """Whether the asyncio loop is to live on, since hooks are still to run on it in the shutdown under way."""
+    from . import _runtime, _signals
+
+    gs = _runtime.current()
+    if gs is None or not any(isinstance(home, _loops.Asyncio) and home.loop is loop for home in _homes()):
+        return False
+    # A signal that Python has seen already begins the shutdown, even if the engine's thread gets to it only now.
+    return 1 <= gs._level < 3 or gs._level == 0 and _signals._caught
+
+
+def _homes() -> list[Optional[Loop]]:
+    return [job.loop for job in list(_pending)] + [home or _loop for home in list(_to_run.values())]
+
+
+def drive_loops() -> None:
+    """The main thread ends: loops of its that were stopped and not closed run on until their hooks are over."""
+    for home in {id(home.loop): home for home in _homes() if isinstance(home, _loops.Asyncio)}.values():
+        if not home.is_closed() and not home.is_running() and hold(home.loop):
+            home.drive()
 
 
 def _arity(fn: Any) -> tuple[int, str]:
@@ -117,8 +144,9 @@ def body(fn: Any) -> Callable[[Context, Done], None]:
     call, is_async = call_of(fn)
     if not is_async:
         return lambda ctx, done: _run_sync(call, ctx, done)
-    registered_in = note_loop()
-    return lambda ctx, done: _run_async(call, registered_in, ctx, done)
+    registered_in, number = note_loop(), object()
+    _to_run[number] = registered_in
+    return lambda ctx, done: _run_async(call, registered_in, ctx, done, number)
 
 
 def describe(error: BaseException) -> str:
@@ -176,7 +204,8 @@ def _find_loop(registered_in: Optional[Loop], ctx: Context) -> Optional[Loop]:
     return loop if loop is not None and loop.is_running() else None
 
 
-def _run_async(call: Callable[[Context], Any], registered_in: Optional[Loop], ctx: Context, done: Done) -> None:
+def _run_async(call: Callable[[Context], Any], registered_in: Optional[Loop], ctx: Context, done: Done, number: object) -> None:
+    _to_run.pop(number, None)
     job = _Job(call, ctx, done, _find_loop(registered_in, ctx))
     if job.loop is None:
         # None runs: one of the kind the program has used.
@@ -215,7 +244,7 @@ class _Job:
 
     def move(self) -> None:
         """Its loop has ended before the body began."""
-        threading.Thread(target=self.run_here, args=(self.begun,), daemon=True).start()
+        _graceshut.spawn(lambda: self.run_here(self.begun))
 
     def cancel(self) -> None:
         """The soft deadline, on a worker."""
@@ -235,6 +264,10 @@ class _Job:
             if isinstance(self.loop, _loops.Trio) and _loops.is_cancelled(error) and not self.ctx.cancelled:
                 # trio's run ends, and takes our task with it.
                 self.done.failed(_LOOP_GONE)
+                return
+            by = self.loop.cancelled_by() if isinstance(self.loop, _loops.Asyncio) and _loops.is_cancelled(error) else None
+            if by is not None and not self.ctx.cancelled:
+                self.done.failed("cancelled by the program, not by graceshut: in %s" % by)
             else:
                 _end(self.done, error)
         else:
@@ -253,7 +286,7 @@ class _Job:
             self.ctx.on_cancel(self.cancel)
             await self.run()
 
-        thread = threading.get_ident()
+        thread = _graceshut.thread_id()
         _private.add(thread)
         try:
             (_loops.Trio if isinstance(self.loop, _loops.Trio) else _loops.Asyncio).run_own(run)
@@ -279,7 +312,7 @@ def run_reload(fn: Any) -> None:
     result = fn()
     if not hasattr(result, "__await__"):
         return
-    loop, over = _loop, threading.Event()
+    loop, over = _loop, Event()
     failed: list[BaseException] = []
 
     async def wait() -> None:

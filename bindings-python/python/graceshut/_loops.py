@@ -36,8 +36,29 @@ class Asyncio:
 
     def spawn(self, run: Run) -> Callable[[], None]:
         """In the loop's thread: starts a task; gives what cancels it from any thread."""
-        task: Any = self.loop.create_task(run())  # type: ignore[arg-type]
-        return lambda: self.call(task.cancel)
+        from . import _tasks
+
+        task = _tasks.spawn(self.loop, run())  # type: ignore[arg-type]
+        return lambda: self.call(task.end)
+
+    def is_held_open(self) -> None:
+        """In the loop's thread: from now on its end waits for the hooks that are to run on it."""
+        from . import _tasks
+
+        _tasks.hold_open(self.loop)
+
+    def drive(self) -> None:
+        """In the loop's thread, after it was stopped: runs it until its hooks are over."""
+        from . import _tasks
+
+        _tasks.drive(self.loop)
+
+    @staticmethod
+    def cancelled_by() -> Optional[str]:
+        """Who cancelled the hook that runs here, if that was the program."""
+        import asyncio
+
+        return getattr(asyncio.current_task(), "cancelled_by", None)
 
     async def wait(self, limit: float, add: Callable[[Callable[[], None]], Callable[[], None]]) -> None:
         """Waits until what it gave to ``add`` was called, at most ``limit`` seconds; calls what ``add`` gave back."""

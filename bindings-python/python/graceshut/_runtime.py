@@ -223,7 +223,7 @@ class GraceShut(_graceshut.Runtime):
     def _begin(self) -> None:
         self._pid = os.getpid()
         self._waiters: set[Any] = set()
-        self._told = threading.Event()
+        self._told = _graceshut.Event()
         #: True from the trigger on: readiness is red, work is still accepted.
         self.stopping: Flag = Flag(self, 1, "stopping")
         #: True from the start of ``drain`` on: new work is refused.

@@ -298,6 +298,11 @@ def _on_signal(signum: int, frame: Optional[FrameType]) -> None:
     else:
         _leaving.leave_if_due(frame)
     _caught = _caught or signum not in _ignored
+    if _runtime is not None and _runtime._is_replaced(int(signum)):
+        # Core has not heard: other native code has its handler on top, and hands the signal on to Python (JPype does).
+        _runtime._rearm(int(signum), False)
+        _graceshut.signal_main(int(signum))
+        _runtime._rearm(int(signum), signum not in _held)
     _hooks.tell_loop()
     if callable(handler) and not _is_swallowed(signum, handler):
         handler(signum, frame)
