@@ -55,16 +55,6 @@ impl CPython {
     }
 }
 
-#[allow(dead_code)] // until core asks
-impl CPython {
-    /// The program's own callable, a loop's, and `KeyboardInterrupt` for INT: the program may be ending by itself. Not while it
-    /// does nothing but wait for the end (spec 6.6).
-    fn has_own_handler(&self, signo: i32) -> bool {
-        let bit = u32::try_from(signo - 1).ok().and_then(|n| 1_u64.checked_shl(n)).unwrap_or(0);
-        OWN_HANDLERS.load(SeqCst) & bit != 0 && WAITING.load(SeqCst) == 0 && LEAVERS.load(SeqCst) == 0
-    }
-}
-
 impl Host for CPython {
     fn language(&self) -> &str {
         "python"
@@ -85,6 +75,13 @@ impl Host for CPython {
     /// has just started is given them: it may have something to do after its `wait`.
     fn leaves_by_wait(&self) -> bool {
         At::now() - self.since < STARTING
+    }
+
+    /// The program's own callable, a loop's, and `KeyboardInterrupt` for INT: the program may be ending by itself. Not while it
+    /// does nothing but wait for the end (spec 6.6).
+    fn has_own_handler(&self, signo: i32) -> bool {
+        let bit = u32::try_from(signo - 1).ok().and_then(|n| 1_u64.checked_shl(n)).unwrap_or(0);
+        OWN_HANDLERS.load(SeqCst) & bit != 0 && WAITING.load(SeqCst) == 0 && LEAVERS.load(SeqCst) == 0
     }
 
     /// CPython's handler only sets flags and writes a byte (embedding B15).

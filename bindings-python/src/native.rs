@@ -44,12 +44,14 @@ impl Event {
     #[pyo3(signature = (seconds = None))]
     fn wait(&self, py: Python<'_>, seconds: Option<f64>) -> bool {
         let until = seconds.map_or(At::NEVER, |s| At::now().plus(Duration::try_from_secs_f64(s).unwrap_or_default()));
-        py.detach(|| loop {
-            let seen = self.wake.seen();
-            if self.is_set() || At::now() >= until {
-                break self.is_set();
+        py.detach(|| {
+            loop {
+                let seen = self.wake.seen();
+                if self.is_set() || At::now() >= until {
+                    break self.is_set();
+                }
+                self.wake.wait(seen, until.min(At::now().plus(LOOK)));
             }
-            self.wake.wait(seen, until.min(At::now().plus(LOOK)));
         })
     }
 }

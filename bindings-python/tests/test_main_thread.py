@@ -19,7 +19,7 @@ def test_one_signal_is_heard_once(child, loop):
         "def handlers(loop, told): loop.add_signal_handler(signal.SIGTERM, told)\n"
         + LOOPS[loop]
         + """
-gs = graceshut.install(grace=2)
+gs = graceshut.install(grace=9, leave="at_once")
 gs.hook("flush", lambda: print("flushed"), name="f")
 async def main():
     handlers(asyncio.get_running_loop(), lambda: print("told"))

@@ -43,6 +43,7 @@ if TYPE_CHECKING:
         signals: Optional[Mapping[Union[str, int], Union[Action, Mapping[str, Any]]]]
         repeat: Optional[Literal["expedite", "interactive", "orchestrated"]]
         exit: Optional[Literal["host", "reraise", "manual"]]
+        leave: Optional[Literal["auto", "at_once", "by_itself"]]
         exit_code_clean: Optional[int]
         exit_code_degraded: Optional[int]
         exit_code_forced: Optional[int]
@@ -71,6 +72,10 @@ def install(**options: Unpack[Options]) -> GraceShut:
 
     grace: seconds from the trigger until something outside kills the process (a pod's grace period).
     exit: "host" leaves by SystemExit in the main thread, "reraise" dies by the signal, "manual" never leaves.
+    leave: "at_once" raises that SystemExit when every phase is over, "by_itself" only at the deadline, so that the program can
+        leave by itself before; "auto" (default) is "by_itself" where the program has a handler of its own for the signal that
+        came (``signal.signal``, asyncio's ``add_signal_handler``, for INT ``KeyboardInterrupt``), unless the main thread waits in
+        ``gs.wait()`` or for ``gs.stopped``.
     admin: "127.0.0.1:9901" or "unix:/path": /livez, /readyz, /status and /prestop, answered by a native thread.
     admin_token: what /prestop asks of peers that are neither on loopback nor of the same user.
     parent_death, stdin_eof: the parent's death, or the end of stdin, starts the shutdown.

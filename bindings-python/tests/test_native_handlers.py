@@ -1,0 +1,123 @@
+"""Handlers that native code sets under Python's back, before install and after (spec 3.5; embedding B14, C24, E35)."""
+
+import subprocess
+import sys
+
+import pytest
+
+pytestmark = pytest.mark.needs("cc")
+
+SOURCE = r"""
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <signal.h>
+#include <unistd.h>
+static void say(int s) { (void)s; if (write(1, "native\n", 7)) {} }
+static int (*hand_on)(int);
+static void hands_on(int s) { if (write(1, "native\n", 7)) {} hand_on(s); }
+/* Without chaining, as Go's signal.Notify. */
+void take(int s) { struct sigaction a = {.sa_handler = say, .sa_flags = SA_ONSTACK | SA_RESTART}; sigaction(s, &a, 0); }
+/* As JPype does for a JVM. */
+void take_and_hand_on(int s) {
+    hand_on = (int (*)(int))dlsym(RTLD_DEFAULT, "PyErr_SetInterruptEx");
+    struct sigaction a = {.sa_handler = hands_on, .sa_flags = SA_RESTART};
+    sigaction(s, &a, 0);
+}
+"""
+
+
+@pytest.fixture(scope="module")
+def library(tmp_path_factory):
+    def build(name):
+        folder = tmp_path_factory.mktemp("native")
+        source, library = folder / "native.c", folder / name
+        source.write_text(SOURCE)
+        subprocess.run(["cc", "-shared", "-fPIC", "-o", str(library), str(source), "-ldl"], check=True, timeout=60)
+        return str(library)
+
+    return build
+
+
+def test_one_that_was_there_before_install_is_called(child, library):
+    """It was silently dropped: Python's table says SIG_DFL, since Python never knew."""
+    c = child(
+        f"""
+        import ctypes
+        ctypes.CDLL({library("native.so")!r}).take(15)
+        gs = graceshut.install(grace=10)
+        gs.hook("flush", lambda: print("flush"), name="f")
+        assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+        ready_once_waiting()
+        sys.exit(gs.wait())
+        """
+    )
+    c.ready().kill().end()
+    assert c.rc == 0 and sorted(c.lines[1:]) == ["flush", "native"], c.words()
+
+
+def test_one_that_python_replaces_is_gone_as_ever(child, library):
+    c = child(
+        f"""
+        import ctypes
+        native = ctypes.CDLL({library("native.so")!r})
+        native.take(15)
+        gs = graceshut.install(grace=10)
+        gs.hook("flush", lambda: print("flush"), name="f")
+        assert signal.signal(signal.SIGTERM, lambda signo, frame: print("python")) is signal.SIG_DFL
+        ready_once_waiting()
+        code = gs.wait()
+        sys.exit(code)
+        """
+    )
+    c.ready().kill().end()
+    assert c.rc == 0 and sorted(c.lines[1:]) == ["flush", "python"], c.words()
+
+
+def test_uninstall_gives_it_back(child, library):
+    c = child(
+        f"""
+        import ctypes
+        ctypes.CDLL({library("native.so")!r}).take(15)
+        gs = graceshut.install(grace=10, exit="manual")
+        gs.uninstall()
+        assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+        os.kill(os.getpid(), 15)
+        time.sleep(0.05)
+        print("alive")
+        """
+    ).end()
+    assert c.rc == 0 and c.lines == ["native", "alive"], c.words()
+
+
+def test_that_of_a_jvm_is_left_out_and_that_is_said(child, library):
+    """Chained to it begins the JVM's own exit beside the plan (E35). The name is how a JVM is known."""
+    c = child(
+        f"""
+        import ctypes
+        ctypes.CDLL({library("libjvm.so")!r}).take(15)
+        gs = graceshut.install(grace=10)
+        gs.hook("flush", lambda: print("flush"), name="f")
+        ready_once_waiting()
+        sys.exit(gs.wait())
+        """
+    )
+    c.ready().kill().end()
+    assert c.rc == 0 and c.lines[1:] == ["flush"] and "SIGTERM: the JVM's own handler is not called" in c.err, c.words()
+
+
+@pytest.mark.skipif(sys.version_info < (3, 10), reason="CPython has PyErr_SetInterruptEx from 3.10 on")
+def test_one_that_comes_later_and_hands_the_signal_on_to_python(child, library):
+    """Core does not hear of it, and would not for up to 5 s: the signal was lost for good."""
+    c = child(
+        f"""
+        import ctypes
+        gs = graceshut.install(grace=10)
+        gs.hook("flush", lambda: print("flush"), name="f")
+        ctypes.CDLL({library("native.so")!r}).take_and_hand_on(15)
+        print("ready")
+        time.sleep(30)
+        """
+    )
+    c.ready().kill().end()
+    assert c.rc == 0 and sorted(c.lines[1:]) == ["flush", "native"], c.words()
+    assert c.report["reason"]["signal"] == "TERM" and c.gone_at - c.signalled_at < 4

@@ -1,0 +1,95 @@
+"""Spec 6.6: a program that handles the signal itself may leave by itself until the deadline, and is only then made to."""
+
+import signal
+
+import pytest
+
+import graceshut
+
+#: Each stops by itself, a second and a half after the signal, and says so.
+STOPS = {
+    "asyncio": """
+import asyncio
+async def main():
+    told = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, told.set)
+    print("ready")
+    await told.wait()
+    await asyncio.sleep(1.5)
+asyncio.run(main())
+print("stopped by itself")
+""",
+    "before install": """
+print("ready")
+told.wait()
+time.sleep(1.5)
+print("stopped by itself")
+""",
+    "an exception": """
+class Stop(Exception): pass
+def handler(signo, frame): raise Stop
+signal.signal(signal.SIGTERM, handler)
+try:
+    print("ready")
+    time.sleep(30)
+except Stop: time.sleep(1.5)
+print("stopped by itself")
+""",
+    "KeyboardInterrupt": """
+try:
+    print("ready")
+    time.sleep(30)
+except KeyboardInterrupt: time.sleep(1.5)
+print("stopped by itself")
+""",
+}
+INSTALL = """
+gs = graceshut.install(grace=9)
+gs.hook("flush", lambda: print("flushed"), name="f")
+"""
+
+
+@pytest.mark.parametrize("how", STOPS)
+def test_a_program_that_stops_by_itself_is_not_cut(child, how):
+    earlier = "told = threading.Event(); signal.signal(signal.SIGTERM, lambda signo, frame: told.set())" if how == "before install" else ""
+    c = child(earlier + INSTALL + STOPS[how])
+    interrupts = how == "KeyboardInterrupt"
+    c.ready().kill(signal.SIGINT if interrupts else signal.SIGTERM).end()
+    assert c.lines[1:] == ["flushed", "stopped by itself"] and c.rc == (-signal.SIGINT if interrupts else 0), c.words()
+    assert 1.4 < c.gone_at - c.signalled_at < 6 and c.report["outcome"] == "clean"
+
+
+def test_at_the_deadline_it_is_made_to(child):
+    c = child(
+        """
+        gs = graceshut.install(grace=2)
+        signal.signal(signal.SIGTERM, lambda signo, frame: print("told"))
+        print("ready")
+        try: time.sleep(30)
+        finally: print("finally")
+        """
+    )
+    c.ready().kill().end()
+    assert c.lines[1:] == ["told", "finally"] and c.rc == 0, c.words()
+    assert 1.5 < c.gone_at - c.signalled_at < 2.5 and c.report["leave"], c.report
+
+
+@pytest.mark.parametrize("how", ["wait", "stopped", "at_once"])
+def test_who_waits_leaves_at_once(child, how):
+    last = {"wait": "sys.exit(gs.wait())", "stopped": "import asyncio; asyncio.run(stopped())", "at_once": "time.sleep(30)"}[how]
+    c = child(
+        f"""
+        gs = graceshut.install(grace=9, leave={"at_once" if how == "at_once" else "auto"!r})
+        signal.signal(signal.SIGTERM, lambda signo, frame: print("told"))
+        async def stopped(): await gs.stopped
+        ready_once_waiting() if {how != "at_once"} else print("ready")
+        {last}
+        """
+    )
+    c.ready().kill().end()
+    assert c.lines[1:] == ["told"] and c.rc == 0 and c.gone_at - c.signalled_at < 4, c.words()
+
+
+def test_a_word_that_is_none_of_the_three():
+    with pytest.raises(graceshut.BadConfig, match="by_itself"):
+        graceshut.install(leave="later", report="none", exit="manual")
