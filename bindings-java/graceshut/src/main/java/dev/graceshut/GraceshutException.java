@@ -9,7 +9,8 @@ public final class GraceshutException extends RuntimeException {
 
     private final ErrorKind kind;
 
-    GraceshutException(ErrorKind kind, String message) {
+    /** For adapters: an error of this kind; the message names the culprit and the next step. */
+    public GraceshutException(ErrorKind kind, String message) {
         super(message);
         this.kind = kind;
     }

@@ -1,0 +1,122 @@
+package dev.graceshut.kafka;
+
+import dev.graceshut.ErrorKind;
+import dev.graceshut.Graceshut;
+import dev.graceshut.GraceshutException;
+import java.time.Duration;
+import java.util.Collection;
+import java.util.Collections;
+import java.util.List;
+import org.apache.kafka.clients.consumer.Consumer;
+import org.apache.kafka.clients.consumer.ConsumerRecord;
+
+/**
+ * Records of Kafka, written in batches and committed when they are written: a record counts as done when the call of
+ * {@code write} that was given it has returned. Nothing else is ever committed.
+ *
+ * <pre>{@code
+ * var consumer = new KafkaConsumer<String, String>(config);            // enable.auto.commit=false
+ * Batches.of(gs, consumer, List.of("orders"), batch -> store.bulk(batch)).size(500).every(Duration.ofSeconds(5)).run();
+ * System.exit(gs.await());
+ * }</pre>
+ *
+ * <p>The consumer belongs to a thread of this helper from {@link #run()} on, until it is closed: a KafkaConsumer knows one thread
+ * at a time. {@code write} runs on the thread that called {@link #run()}; while it runs the member stays in the group, however long
+ * it takes. At a revoke what was taken of the partitions is written and committed first, for at most 10 s.
+ *
+ * <p>At the shutdown: {@code drain} takes no more and waits for the write under way, {@code flush} writes the rest, {@code close}
+ * leaves the group, also while a write is stuck. What could not be written is not committed, comes again, and the report says so.
+ */
+public final class Batches<K, V> {
+    /** Writes one batch. */
+    @FunctionalInterface
+    public interface Write<K, V> {
+        /**
+         * Returns when the batch is written for good. In a partition records come in the order of their offsets.
+         *
+         * @throws Exception the batch is not written: nothing of it is committed, and {@link Batches#run()} ends with this
+         */
+        void write(List<ConsumerRecord<K, V>> batch) throws Exception;
+    }
+
+    private final Graceshut gs;
+    private final Consumer<K, V> consumer;
+    private final Collection<String> topics;
+    private final Write<K, V> write;
+    private int size = 500;
+    private Duration every = Duration.ofSeconds(5);
+    private String name = "kafka";
+
+    private Batches(Graceshut gs, Consumer<K, V> consumer, Collection<String> topics, Write<K, V> write) {
+        this.gs = gs;
+        this.consumer = consumer;
+        this.topics = topics;
+        this.write = write;
+    }
+
+    /**
+     * Prepares one; nothing happens before {@link #run()}.
+     *
+     * @param consumer not subscribed yet, with {@code enable.auto.commit=false}
+     * @throws GraceshutException null, bad_value where the consumer is seen to commit by itself
+     */
+    public static <K, V> Batches<K, V> of(Graceshut gs, Consumer<K, V> consumer, Collection<String> topics, Write<K, V> write) {
+        if (gs == null || consumer == null || topics == null || write == null) {
+            throw new GraceshutException(ErrorKind.NULL, "gs, consumer, topics or write is null");
+        }
+        AutoCommit.refuse(consumer);
+        return new Batches<>(gs, consumer, topics, write);
+    }
+
+    /** The most records in a batch; 500 where nothing is said. */
+    public Batches<K, V> size(int records) {
+        if (records < 1) {
+            throw new GraceshutException(ErrorKind.BAD_VALUE, "size is " + records + ": a batch has at least one record");
+        }
+        size = records;
+        return this;
+    }
+
+    /** The longest a record waits for its batch to fill; 5 s where nothing is said. */
+    public Batches<K, V> every(Duration time) {
+        if (time == null || time.isNegative() || time.isZero()) {
+            throw new GraceshutException(ErrorKind.BAD_TIME, "every is " + time + ": it has to be positive");
+        }
+        every = time;
+        return this;
+    }
+
+    /** The name of the three hooks; {@code kafka} where nothing is said. */
+    public Batches<K, V> name(String hooks) {
+        name = hooks;
+        return this;
+    }
+
+    /**
+     * Consumes until the process stops; blocks until the consumer is closed.
+     *
+     * @throws Exception what {@code write} threw, or the client where it cannot go on by itself; the consumer has left the group
+     *     then. InterruptedException likewise, when this thread is interrupted
+     */
+    public void run() throws Exception {
+        Loop<K, V> loop = new Loop<>(consumer, topics, size, Duration.ZERO, true);
+        if (loop.start(gs, name)) {
+            run(loop, size, every, write);
+        }
+    }
+
+    static <K, V> void run(Loop<K, V> loop, int size, Duration every, Write<K, V> write) throws Exception {
+        Ledger<K, V> ledger = loop.ledger;
+        try {
+            for (var batch = ledger.batch(size, every); batch != null; batch = ledger.batch(size, every)) {
+                write.write(Collections.unmodifiableList(batch));
+                ledger.done(batch);
+            }
+        } catch (Throwable t) {
+            ledger.giveUp(t);
+            loop.awaitEnd();
+            throw t;
+        }
+        loop.throwFailure();
+    }
+}
