@@ -4,6 +4,8 @@ import com.sun.jna.Memory;
 import com.sun.jna.Pointer;
 import dev.graceshut.internal.Json;
 import dev.graceshut.internal.Lib;
+import java.net.ServerSocket;
+import java.nio.channels.NetworkChannel;
 import java.time.Duration;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -46,9 +48,6 @@ public final class Graceshut implements AutoCloseable {
     private static final Lib.EventFn EVENT = Lib.attached(Graceshut::event, "graceshut-events");
     private static final Lib.ReloadFn RELOAD = Lib.attached(Graceshut::reload, "graceshut-reload");
     private static final Map<Long, Callable<?>> RELOADS = new ConcurrentHashMap<>();
-    /** Strings and functions the library may use as long as the process lives. */
-    private static Memory host;
-
     private static final long TELL_LIMIT_MS = 250;
 
     private static volatile Graceshut current;
@@ -88,7 +87,7 @@ public final class Graceshut implements AutoCloseable {
         if (options == null) {
             throw new GraceshutException(ErrorKind.NULL, "options is null");
         }
-        Pointer handle = nativeInstall(options);
+        Pointer handle = NativeInstall.install(options);
         Graceshut known = current;
         if (known != null && known.state() != State.IDLE) {
             return known;
@@ -108,39 +107,6 @@ public final class Graceshut implements AutoCloseable {
     /** The library's version. */
     public static String version() {
         return Lib.graceshut_version().getString(0, "UTF-8");
-    }
-
-    /** graceshut_options and graceshut_host, member by member; the library checks both sizes. */
-    private static Pointer nativeInstall(Options options) {
-        if (host == null) {
-            Memory language = text("java");
-            Memory version = text(System.getProperty("java.version", ""));
-            Memory h = new Memory(56 + language.size() + version.size());
-            h.clear();
-            h.setLong(0, 56);
-            h.write(56, language.getByteArray(0, (int) language.size()), 0, (int) language.size());
-            h.write(56 + language.size(), version.getByteArray(0, (int) version.size()), 0, (int) version.size());
-            h.setPointer(8, h.share(56));
-            h.setPointer(16, h.share(56 + language.size()));
-            h.setByte(50, (byte) 1); // tells_of_end
-            host = h;
-        }
-        try (Memory o = new Memory(56); Memory json = text(Json.write(options.values)); Memory out = new Memory(8)) {
-            o.clear();
-            o.setLong(0, 56);
-            o.setPointer(40, json);
-            o.setPointer(48, host);
-            GraceshutException.check(Lib.graceshut_install(o, out));
-            return out.getPointer(0);
-        }
-    }
-
-    private static Memory text(String s) {
-        byte[] bytes = s.getBytes(java.nio.charset.StandardCharsets.UTF_8);
-        Memory m = new Memory(bytes.length + 1L);
-        m.write(0, bytes, 0, bytes.length);
-        m.setByte(bytes.length, (byte) 0);
-        return m;
     }
 
     Pointer handle() {
@@ -227,6 +193,55 @@ public final class Graceshut implements AutoCloseable {
         hook.put("optional", options.optional);
         hook.put("wasm", required(module, "module").values);
         return declare(Json.write(hook));
+    }
+
+    /** As {@link #listener(NetworkChannel, Served.Close, ListenerOptions)}, with nothing said. */
+    public Served listener(NetworkChannel listener, Served.Close close) {
+        return listener(listener, close, ListenerOptions.none());
+    }
+
+    /**
+     * A server that has no adapter, stopped without losing a request (spec 9.4, 9.5): every unit of its work goes through
+     * {@link Served#enter()}, and {@code close} closes the listener when that cuts nobody off. Says that this process accepts
+     * connections, and registers a hook in {@code drain}.
+     *
+     * @param listener a ServerSocketChannel or AsynchronousServerSocketChannel, bound before {@code drain}
+     * @param close closes it; work in flight is waited for afterwards
+     * @throws GraceshutException null, too_late, closed
+     */
+    public Served listener(NetworkChannel listener, Served.Close close, ListenerOptions options) {
+        required(listener, "listener");
+        return new Served(this, () -> Served.port(listener.getLocalAddress()), false, close, options);
+    }
+
+    /** As {@link #listener(ServerSocket, Served.Close, ListenerOptions)}, with nothing said. */
+    public Served listener(ServerSocket listener, Served.Close close) {
+        return listener(listener, close, ListenerOptions.none());
+    }
+
+    /** As {@link #listener(NetworkChannel, Served.Close, ListenerOptions)}. */
+    public Served listener(ServerSocket listener, Served.Close close, ListenerOptions options) {
+        required(listener, "listener");
+        return new Served(this, () -> Served.port(listener.getLocalSocketAddress()), false, close, options);
+    }
+
+    /** As {@link #listener(int, Served.Close, ListenerOptions)}, with nothing said. */
+    public Served listener(int port, Served.Close close) {
+        return listener(port, close, ListenerOptions.none());
+    }
+
+    /**
+     * As {@link #listener(NetworkChannel, Served.Close, ListenerOptions)}, for a server that keeps its socket to itself.
+     *
+     * @param port the TCP port this process listens on; the socket is found in the kernel at the start of {@code drain}
+     * @param close the server's own stop, which may cut what is in flight: it is called when nothing is, at the latest at the
+     *     hook's soft deadline
+     */
+    public Served listener(int port, Served.Close close, ListenerOptions options) {
+        if (port < 1 || port > 65535) {
+            throw new GraceshutException(ErrorKind.BAD_VALUE, "port is " + port + ": the one the server listens on, 1 to 65535");
+        }
+        return new Served(this, () -> port, true, close, options);
     }
 
     HookHandle.Removal remove(int id, long registration) {

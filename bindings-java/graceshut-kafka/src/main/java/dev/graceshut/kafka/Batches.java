@@ -8,6 +8,7 @@ import java.util.Collection;
 import java.util.Collections;
 import java.util.List;
 import org.apache.kafka.clients.consumer.Consumer;
+import org.apache.kafka.clients.consumer.ConsumerRebalanceListener;
 import org.apache.kafka.clients.consumer.ConsumerRecord;
 
 /**
@@ -46,6 +47,7 @@ public final class Batches<K, V> {
     private int size = 500;
     private Duration every = Duration.ofSeconds(5);
     private String name = "kafka";
+    private ConsumerRebalanceListener listener = new NoRebalanceListener();
 
     private Batches(Graceshut gs, Consumer<K, V> consumer, Collection<String> topics, Write<K, V> write) {
         this.gs = gs;
@@ -92,14 +94,24 @@ public final class Batches<K, V> {
         return this;
     }
 
+    /** Told of the partitions as {@code subscribe} tells it, on the consumer's thread; after a revoke was dealt with. */
+    public Batches<K, V> listener(ConsumerRebalanceListener told) {
+        if (told == null) {
+            throw new GraceshutException(ErrorKind.NULL, "the listener is null");
+        }
+        listener = told;
+        return this;
+    }
+
     /**
-     * Consumes until the process stops; blocks until the consumer is closed.
+     * Consumes until the process stops; blocks until the consumer is closed. Once it stops, a batch that {@code write} threw for
+     * is tried once more in {@code flush}, and what that throws is the outcome of the hook there.
      *
-     * @throws Exception what {@code write} threw, or the client where it cannot go on by itself; the consumer has left the group
-     *     then. InterruptedException likewise, when this thread is interrupted
+     * @throws Exception what {@code write} threw before the process stopped, or the client where it cannot go on by itself; the
+     *     consumer has left the group then. InterruptedException likewise, when this thread is interrupted
      */
     public void run() throws Exception {
-        Loop<K, V> loop = new Loop<>(consumer, topics, size, Duration.ZERO, true);
+        Loop<K, V> loop = new Loop<>(consumer, topics, listener, size, Duration.ZERO, true);
         if (loop.start(gs, name)) {
             run(loop, size, every, write);
         }
@@ -109,14 +121,31 @@ public final class Batches<K, V> {
         Ledger<K, V> ledger = loop.ledger;
         try {
             for (var batch = ledger.batch(size, every); batch != null; batch = ledger.batch(size, every)) {
-                write.write(Collections.unmodifiableList(batch));
-                ledger.done(batch);
+                write(ledger, batch, write);
             }
         } catch (Throwable t) {
+            boolean stops = !ledger.isTaking() && ledger.failure() == null;
             ledger.giveUp(t);
             loop.awaitEnd();
+            if (stops && t instanceof Exception && !(t instanceof InterruptedException)) {
+                return; // flush has said it
+            }
+            loop.forgetHooks();
             throw t;
         }
         loop.throwFailure();
+    }
+
+    private static <K, V> void write(Ledger<K, V> ledger, List<ConsumerRecord<K, V>> batch, Write<K, V> write) throws Exception {
+        try {
+            write.write(Collections.unmodifiableList(batch));
+            ledger.done(batch);
+        } catch (InterruptedException e) {
+            throw e;
+        } catch (Exception e) {
+            if (!ledger.putBack(batch)) {
+                throw e;
+            }
+        }
     }
 }

@@ -315,6 +315,28 @@ final class Ledger<K, V> {
         notifyAll();
     }
 
+    /**
+     * That batch could not be written while the process stops: it waits for flush to try once more. False when this was that try,
+     * or none is left.
+     */
+    synchronized boolean putBack(List<ConsumerRecord<K, V>> batch) {
+        if (taking || flushing || ended) {
+            return false;
+        }
+        for (int i = batch.size() - 1; i >= 0; i--) {
+            ConsumerRecord<K, V> record = batch.get(i);
+            inHand.remove(record);
+            Part part = parts.get(partition(record));
+            if (part != null && Boolean.TRUE.equals(part.open.get(record.offset()))) {
+                part.open.put(record.offset(), false);
+                handed--;
+                buffer.addFirst(record);
+            }
+        }
+        notifyAll();
+        return true;
+    }
+
     static TopicPartition partition(ConsumerRecord<?, ?> record) {
         return new TopicPartition(record.topic(), record.partition());
     }

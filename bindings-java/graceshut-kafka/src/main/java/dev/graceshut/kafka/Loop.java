@@ -4,8 +4,10 @@ import dev.graceshut.ErrorKind;
 import dev.graceshut.Graceshut;
 import dev.graceshut.GraceshutException;
 import dev.graceshut.HookContext;
+import dev.graceshut.HookHandle;
 import dev.graceshut.Phase;
 import java.time.Duration;
+import java.util.ArrayList;
 import java.util.Collection;
 import java.util.List;
 import java.util.Map;
@@ -47,8 +49,13 @@ final class Loop<K, V> {
     private long lastCommit = System.nanoTime();
     private volatile String closeTrouble;
 
-    Loop(Consumer<K, V> consumer, Collection<String> topics, int ahead, Duration commitEvery, boolean finishesBuffer) {
+    private final ConsumerRebalanceListener tell;
+    private final List<HookHandle> hooks = new ArrayList<>();
+
+    Loop(Consumer<K, V> consumer, Collection<String> topics, ConsumerRebalanceListener tell, int ahead, Duration commitEvery,
+            boolean finishesBuffer) {
         this.consumer = consumer;
+        this.tell = tell;
         this.topics = List.copyOf(topics);
         this.ahead = ahead;
         this.commitEvery = commitEvery.toNanos();
@@ -58,9 +65,9 @@ final class Loop<K, V> {
     /** Registers the hooks and starts the thread; false, with the consumer closed, when the process is past taking work. */
     boolean start(Graceshut gs, String name) {
         try {
-            gs.hook(Phase.DRAIN, name, this::drain);
-            gs.hook(Phase.FLUSH, name, this::flush);
-            gs.hook(Phase.CLOSE, name, this::close);
+            hooks.add(gs.hook(Phase.DRAIN, name, this::drain));
+            hooks.add(gs.hook(Phase.FLUSH, name, this::flush));
+            hooks.add(gs.hook(Phase.CLOSE, name, this::close));
         } catch (GraceshutException e) {
             if (e.kind() == ErrorKind.TOO_LATE) {
                 ledger.end();
@@ -82,6 +89,11 @@ final class Loop<K, V> {
     /** For the program's thread: until the group is left, or the time for that is over. */
     void awaitEnd() {
         pause(ledger::isEnded, System.nanoTime() + 2 * SETTLE.toNanos());
+    }
+
+    /** The loop has ended and the process goes on: the shutdown has nothing to do here. */
+    void forgetHooks() {
+        hooks.forEach(HookHandle::remove);
     }
 
     /** What the client could not get over by itself. */
@@ -201,6 +213,7 @@ final class Loop<K, V> {
             if (!ledger.wantsMore(ahead)) {
                 consumer.pause(partitions);
             }
+            tell.onPartitionsAssigned(partitions);
         }
 
         @Override

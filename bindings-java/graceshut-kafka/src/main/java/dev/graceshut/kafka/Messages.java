@@ -58,7 +58,7 @@ public final class Messages<K, V> implements AutoCloseable {
             throw new GraceshutException(ErrorKind.NULL, "gs, consumer or topics is null");
         }
         AutoCommit.refuse(consumer);
-        Loop<K, V> loop = new Loop<>(consumer, topics, AHEAD, COMMIT_EVERY, false);
+        Loop<K, V> loop = new Loop<>(consumer, topics, new NoRebalanceListener(), AHEAD, COMMIT_EVERY, false);
         loop.start(gs, name);
         return new Messages<>(loop);
     }
@@ -99,6 +99,7 @@ public final class Messages<K, V> implements AutoCloseable {
         if (!stopping) {
             ledger.closeBy(System.nanoTime() + CLOSE.toNanos());
             loop.awaitEnd();
+            loop.forgetHooks();
         }
     }
 }

@@ -105,7 +105,7 @@ class PropertyTest {
         }
 
         void batches() throws Exception {
-            Loop<String, String> loop = new Loop<>(group, List.of(FakeGroup.TOPIC), 10, Duration.ZERO, true);
+            Loop<String, String> loop = new Loop<>(group, List.of(FakeGroup.TOPIC), new NoRebalanceListener(), 10, Duration.ZERO, true);
             loop.start("loop");
             List<Throwable> ended = new ArrayList<>();
             Thread program = new Thread(() -> {
@@ -127,7 +127,7 @@ class PropertyTest {
         }
 
         void messages() throws Exception {
-            Loop<String, String> loop = new Loop<>(group, List.of(FakeGroup.TOPIC), 10, Duration.ofMillis(10), false);
+            Loop<String, String> loop = new Loop<>(group, List.of(FakeGroup.TOPIC), new NoRebalanceListener(), 10, Duration.ofMillis(10), false);
             loop.start("loop");
             Thread program = new Thread(() -> consume(loop.ledger));
             program.start();
