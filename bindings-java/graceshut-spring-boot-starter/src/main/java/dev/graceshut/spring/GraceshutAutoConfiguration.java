@@ -52,8 +52,9 @@ public class GraceshutAutoConfiguration {
     @ConditionalOnWebApplication(type = ConditionalOnWebApplication.Type.SERVLET)
     static class Servlets {
         @Bean
-        GraceshutFilter graceshutFilter(Graceshut gs) {
-            return new GraceshutFilter(gs);
+        GraceshutFilter graceshutFilter(Graceshut gs, GraceshutProperties properties) {
+            GraceshutFilter filter = new GraceshutFilter(gs);
+            return properties.endStreamsAfter() == null ? filter : filter.endStreamsAfter(properties.endStreamsAfter());
         }
 
         @Bean

@@ -10,7 +10,8 @@ import org.springframework.boot.context.properties.ConfigurationProperties;
  * @param grace wall time from a signal until something outside kills the process
  * @param announceDelay how long readiness is red before work is refused
  * @param report where the report goes
+ * @param endStreamsAfter event streams are ended in order so long after the start of drain; never where it is not said
  * @param json every other option, as {@link dev.graceshut.Options.Builder#json(String)}
  */
 @ConfigurationProperties("graceshut")
-public record GraceshutProperties(Boolean enabled, Duration grace, Duration announceDelay, String report, String json) {}
+public record GraceshutProperties(Boolean enabled, Duration grace, Duration announceDelay, String report, Duration endStreamsAfter, String json) {}

@@ -5,11 +5,14 @@ import com.sun.net.httpserver.HttpContext;
 import com.sun.net.httpserver.HttpExchange;
 import com.sun.net.httpserver.HttpHandler;
 import com.sun.net.httpserver.HttpServer;
+import dev.graceshut.ErrorKind;
 import dev.graceshut.Graceshut;
+import dev.graceshut.GraceshutException;
 import dev.graceshut.HookContext;
 import dev.graceshut.InFlight;
 import dev.graceshut.Phase;
 import java.io.IOException;
+import java.time.Duration;
 import java.util.List;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicInteger;
@@ -27,6 +30,7 @@ public final class GracefulHttpServer {
     private final HttpServer server;
     private final AtomicInteger active = new AtomicInteger();
     private final AtomicBoolean came = new AtomicBoolean();
+    private volatile Streams streams = new Streams(null);
 
     private GracefulHttpServer(Graceshut gs, HttpServer server) {
         this.work = gs.inFlight();
@@ -42,6 +46,33 @@ public final class GracefulHttpServer {
         gs.hook(Phase.DRAIN, name, adopted::drain);
         gs.setServing(true);
         return adopted;
+    }
+
+    /**
+     * Ends responses without an end so long after the start of {@code drain}, in order and clean: those of the type
+     * {@code text/event-stream}, and those named by {@link #stream}. Their handler's next write throws an IOException then. Without
+     * this they take the whole of {@code drain}. Say it before the server starts.
+     */
+    public GracefulHttpServer endStreamsAfter(Duration time) {
+        streams = new Streams(time);
+        return this;
+    }
+
+    /**
+     * Says, in a handler, that this response has no end of its own, as a long poll: {@code told} is called at the start of
+     * {@code drain}, at once where that has begun, on another thread.
+     *
+     * @throws GraceshutException bad_value for an exchange of a context that is not counted
+     */
+    public static void stream(HttpExchange exchange, Runnable told) {
+        if (told == null) {
+            throw new GraceshutException(ErrorKind.NULL, "told is null");
+        }
+        if (!(exchange.getResponseBody() instanceof EndableBody body)) {
+            throw new GraceshutException(ErrorKind.BAD_VALUE,
+                    "this exchange is not of a context made by GracefulHttpServer.createContext");
+        }
+        body.named(told);
     }
 
     /** As {@link HttpServer#createContext(String, HttpHandler)}, with every exchange counted, or refused with 503 while draining. */
@@ -71,12 +102,17 @@ public final class GracefulHttpServer {
     }
 
     private void drain(HookContext ctx) throws InterruptedException {
-        Listeners.awaitClosable(
-                ctx, () -> came.getAndSet(false), () -> active.get() > 0, List.of(server.getAddress().getPort()));
-        while (active.get() > 0) {
+        streams.drain();
+        Listeners.awaitClosable(ctx, () -> came.getAndSet(false), this::isBusy, List.of(server.getAddress().getPort()));
+        while (isBusy()) {
             Thread.sleep(5); // until the soft deadline interrupts: what is left then is cut
         }
         server.stop(0);
+    }
+
+    private boolean isBusy() {
+        streams.endDue();
+        return active.get() > 0;
     }
 
     private final class Counted extends Filter {
@@ -84,20 +120,29 @@ public final class GracefulHttpServer {
         public void doFilter(HttpExchange exchange, Chain chain) throws IOException {
             came.set(true);
             active.incrementAndGet();
-            try {
-                if (!work.tryEnter()) {
-                    answer(exchange, 503);
-                    return;
-                }
+            if (!work.tryEnter()) {
                 try {
-                    closeIfDraining(exchange);
-                    chain.doFilter(exchange);
+                    answer(exchange, 503);
                 } finally {
-                    work.leave();
+                    active.decrementAndGet();
                 }
-            } finally {
-                active.decrementAndGet();
+                return;
             }
+            EndableBody body = new EndableBody(exchange, this::left);
+            streams.add(body.stream());
+            try {
+                closeIfDraining(exchange);
+                exchange.setStreams(null, body);
+                chain.doFilter(exchange);
+            } finally {
+                streams.remove(body.stream());
+                body.left();
+            }
+        }
+
+        private void left() {
+            active.decrementAndGet();
+            work.leave();
         }
 
         @Override
