@@ -15,7 +15,7 @@ public class Indexer {
         Graceshut gs = Graceshut.install();
         var consumer = new KafkaConsumer<>(config(), new StringDeserializer(), new StringDeserializer());
         var batches = Batches.of(gs, consumer, List.of(System.getenv("TOPIC")), Bulk::write);
-        batches.listener(new Ready()).size(500).every(Duration.ofSeconds(5)).run();
+        batches.listener(new Ready()).retry(Duration.ofSeconds(1)).run(); // of 500, or every 5 s
         System.exit(gs.await());
     }
 

@@ -47,6 +47,7 @@ public final class Batches<K, V> {
     private int size = 500;
     private Duration every = Duration.ofSeconds(5);
     private String name = "kafka";
+    private Duration retry;
     private ConsumerRebalanceListener listener = new NoRebalanceListener();
 
     private Batches(Graceshut gs, Consumer<K, V> consumer, Collection<String> topics, Write<K, V> write) {
@@ -94,6 +95,18 @@ public final class Batches<K, V> {
         return this;
     }
 
+    /**
+     * A batch that {@code write} threw for is tried again after {@code pause}, as often as it takes, and each failure is logged
+     * (the {@link System.Logger} {@code dev.graceshut}); where nothing is said the first failure ends {@link #run()}.
+     */
+    public Batches<K, V> retry(Duration pause) {
+        if (pause == null || pause.isNegative()) {
+            throw new GraceshutException(ErrorKind.BAD_TIME, "the pause is " + pause + ": a time cannot be negative");
+        }
+        retry = pause;
+        return this;
+    }
+
     /** Told of the partitions as {@code subscribe} tells it, on the consumer's thread; after a revoke was dealt with. */
     public Batches<K, V> listener(ConsumerRebalanceListener told) {
         if (told == null) {
@@ -113,15 +126,15 @@ public final class Batches<K, V> {
     public void run() throws Exception {
         Loop<K, V> loop = new Loop<>(consumer, topics, listener, size, Duration.ZERO, true);
         if (loop.start(gs, name)) {
-            run(loop, size, every, write);
+            run(loop, size, every, retry, write);
         }
     }
 
-    static <K, V> void run(Loop<K, V> loop, int size, Duration every, Write<K, V> write) throws Exception {
+    static <K, V> void run(Loop<K, V> loop, int size, Duration every, Duration retry, Write<K, V> write) throws Exception {
         Ledger<K, V> ledger = loop.ledger;
         try {
             for (var batch = ledger.batch(size, every); batch != null; batch = ledger.batch(size, every)) {
-                write(ledger, batch, write);
+                write(ledger, batch, retry, write);
             }
         } catch (Throwable t) {
             boolean stops = !ledger.isTaking() && ledger.failure() == null;
@@ -130,22 +143,30 @@ public final class Batches<K, V> {
             if (stops && t instanceof Exception && !(t instanceof InterruptedException)) {
                 return; // flush has said it
             }
-            loop.forgetHooks();
             throw t;
         }
         loop.throwFailure();
     }
 
-    private static <K, V> void write(Ledger<K, V> ledger, List<ConsumerRecord<K, V>> batch, Write<K, V> write) throws Exception {
-        try {
-            write.write(Collections.unmodifiableList(batch));
-            ledger.done(batch);
-        } catch (InterruptedException e) {
-            throw e;
-        } catch (Exception e) {
-            if (!ledger.putBack(batch)) {
+    private static <K, V> void write(Ledger<K, V> ledger, List<ConsumerRecord<K, V>> batch, Duration retry, Write<K, V> write)
+            throws Exception {
+        while (true) {
+            try {
+                write.write(Collections.unmodifiableList(batch));
+                ledger.done(batch);
+                return;
+            } catch (InterruptedException e) {
                 throw e;
+            } catch (Exception e) {
+                if (ledger.putBack(batch)) {
+                    return; // flush tries once more
+                }
+                if (retry == null || !ledger.isTaking()) {
+                    throw e;
+                }
+                System.getLogger("dev.graceshut").log(System.Logger.Level.WARNING, "a batch is not written, and is tried again", e);
             }
+            ledger.await(() -> !ledger.isTaking(), retry.toNanos());
         }
     }
 }

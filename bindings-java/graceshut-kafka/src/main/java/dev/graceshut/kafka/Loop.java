@@ -11,6 +11,7 @@ import java.util.ArrayList;
 import java.util.Collection;
 import java.util.List;
 import java.util.Map;
+import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.TimeUnit;
 import java.util.function.BooleanSupplier;
 import org.apache.kafka.clients.consumer.CommitFailedException;
@@ -37,6 +38,9 @@ final class Loop<K, V> {
     static final Duration SETTLE = Duration.ofSeconds(10);
     private static final long AGAIN_NS = TimeUnit.MILLISECONDS.toNanos(20);
 
+    /** The last one of each name. */
+    private static final Map<String, Loop<?, ?>> STARTED = new ConcurrentHashMap<>();
+
     final Ledger<K, V> ledger = new Ledger<>();
     private final Consumer<K, V> consumer;
     private final Collection<String> topics;
@@ -51,6 +55,7 @@ final class Loop<K, V> {
 
     private final ConsumerRebalanceListener tell;
     private final List<HookHandle> hooks = new ArrayList<>();
+    private String name;
 
     Loop(Consumer<K, V> consumer, Collection<String> topics, ConsumerRebalanceListener tell, int ahead, Duration commitEvery,
             boolean finishesBuffer) {
@@ -63,7 +68,12 @@ final class Loop<K, V> {
     }
 
     /** Registers the hooks and starts the thread; false, with the consumer closed, when the process is past taking work. */
-    boolean start(Graceshut gs, String name) {
+    boolean start(Graceshut gs, String named) {
+        name = named;
+        Loop<?, ?> before = STARTED.put(name, this);
+        if (before != null && before.ledger.isEnded()) {
+            before.forgetHooks(); // it failed, and the program has begun anew: what was not done came again
+        }
         try {
             hooks.add(gs.hook(Phase.DRAIN, name, this::drain));
             hooks.add(gs.hook(Phase.FLUSH, name, this::flush));
@@ -91,9 +101,10 @@ final class Loop<K, V> {
         pause(ledger::isEnded, System.nanoTime() + 2 * SETTLE.toNanos());
     }
 
-    /** The loop has ended and the process goes on: the shutdown has nothing to do here. */
+    /** The loop has ended well and the process goes on: the shutdown has nothing to do here. */
     void forgetHooks() {
         hooks.forEach(HookHandle::remove);
+        STARTED.remove(name, this);
     }
 
     /** What the client could not get over by itself. */

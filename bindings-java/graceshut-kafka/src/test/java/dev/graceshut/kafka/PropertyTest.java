@@ -75,6 +75,7 @@ class PropertyTest {
         final CountDownLatch release = new CountDownLatch(1);
         volatile boolean stopping;
         volatile boolean blocked;
+        volatile int threw;
 
         Round(int seed) {
             random = new Random(seed);
@@ -92,6 +93,7 @@ class PropertyTest {
                 release.await();
             }
             if (stopping && throwing) {
+                threw++;
                 throw new IllegalStateException("the store is down");
             }
             if (batch.get(0).offset() % 3 == 0) {
@@ -110,7 +112,7 @@ class PropertyTest {
             List<Throwable> ended = new ArrayList<>();
             Thread program = new Thread(() -> {
                 try {
-                    Batches.run(loop, 10, Duration.ofMillis(20), this::write);
+                    Batches.run(loop, 10, Duration.ofMillis(20), null, this::write);
                 } catch (Throwable t) {
                     ended.add(t);
                 }
@@ -194,6 +196,9 @@ class PropertyTest {
                 assertNull(flushed);
                 assertEquals(0, repeated.get(), "duplicates");
                 assertEquals(0, loop.ledger.inHand());
+            }
+            if (threw > 1 && !group.mayRepeat) {
+                assertNotNull(flushed, "a write failed in flush as well, and flush says ok");
             }
             if (flushed == null && loop.ledger.failure() == null && !group.mayRepeat) {
                 assertTrue(loop.ledger.toCommit(null).isEmpty());

@@ -5,6 +5,7 @@ import jakarta.servlet.AsyncContext;
 import jakarta.servlet.ServletRequest;
 import jakarta.servlet.ServletResponse;
 import jakarta.servlet.http.HttpServletResponse;
+import java.io.IOException;
 
 /** A request that may be a stream: what it is, is known when its time has come. */
 final class UnitStream extends Streams.Stream {
@@ -40,7 +41,7 @@ final class UnitStream extends Streams.Stream {
         }
     }
 
-    /** Completing it writes the last chunk; the filter's listener counts the request out. */
+    /** The last chunk is written by closing the body, before complete() lets the container go on; its listener counts the request out. */
     @Override
     protected boolean end() {
         if (!request.isAsyncStarted()) {
@@ -56,7 +57,20 @@ final class UnitStream extends Streams.Stream {
             answer.setStatus(HttpServletResponse.SC_SERVICE_UNAVAILABLE);
             answer.setHeader("Connection", "close");
         }
+        close(response);
         async.complete();
         return true;
+    }
+
+    private static void close(ServletResponse response) {
+        try {
+            try {
+                response.getOutputStream().close();
+            } catch (IllegalStateException e) {
+                response.getWriter().close(); // the one that the program has taken
+            }
+        } catch (IOException e) {
+            // the client is gone
+        }
     }
 }
