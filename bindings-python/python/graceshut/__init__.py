@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from typing_extensions import Unpack  # for checkers only: nothing is imported when the program runs
 
     from ._flags import Flag, Waited
+    from ._listener import Listener
     from ._runtime import GraceShut, Group, Installed, Track
 
     Seconds = Union[int, float, str, timedelta, None]
@@ -119,6 +120,8 @@ if not TYPE_CHECKING:
             from . import _runtime as module
         elif name in ("Flag", "Waited"):
             from . import _flags as module
+        elif name == "Listener":
+            from . import _listener as module
         else:
             raise AttributeError("module 'graceshut' has no attribute %r" % name)
         return getattr(module, name)
@@ -131,6 +134,7 @@ __all__ = [
     "GraceShut",
     "Group",
     "Installed",
+    "Listener",
     "Track",
     "Flag",
     "Waited",

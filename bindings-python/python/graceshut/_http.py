@@ -4,7 +4,8 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Optional
+    from datetime import timedelta
+    from typing import Optional, Union
 
 REFUSED = b"draining: this instance is stopping, ask another\n"
 #: How much of a refused request's body is read first: closing with unread bytes would reset the answer.
@@ -28,3 +29,13 @@ class Routes:
         if path == self.ready:
             return (503, b"stopping\n") if stopping else (200, b"ready\n")
         return 200, b"alive\n"
+
+
+def stream_seconds(value: Union[float, timedelta, None]) -> Optional[float]:
+    """``end_streams_after``, checked."""
+    if value is None:
+        return None
+    seconds = value.total_seconds() if hasattr(value, "total_seconds") else value
+    if isinstance(seconds, bool) or not isinstance(seconds, (int, float)) or not 0 <= seconds < float("inf"):
+        raise ValueError("end_streams_after is a number of seconds from 0 on, a timedelta or None, not %r" % (value,))
+    return float(seconds)

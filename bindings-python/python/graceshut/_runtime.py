@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from . import Fork, Seconds
     from ._graceshut import Hook
+    from ._listener import Listener
 
     F = TypeVar("F", bound=Callable[..., Any])
 
@@ -341,6 +342,26 @@ class GraceShut(_graceshut.Runtime):
             "config": config, "memory": memory, "fuel": fuel,
         }
         return self._kind("wasm", what if file is not None else None, phase, common)
+
+    def listener(
+        self, listener: Any, close: Optional[Callable[[], Any]], refuse: Optional[Callable[[], Any]] = None, name: str = "server"
+    ) -> Listener:
+        """Any server: its listener is closed as part of the plan, without a reset (spec 9.4), and its requests are counted.
+
+        listener: its listening socket, a list of them, a descriptor, an asyncio ``Server``, or what has ``.sockets``,
+            ``.socket`` or ``.fileno()``; None: every listening socket of the process, except the admin endpoint's.
+        close: the server's own stop. Called in ``drain`` once nobody waits in the accept queue; it closes the listener, and
+            may block or be a coroutine function. None: the server hears the signal itself, which is kept from it until then.
+        refuse: called when ``drain`` begins, for servers that must be told to answer 503.
+
+        Both run on the event loop that runs where this is called, else on a worker. What is counted in with ``enter`` is
+        waited for afterwards, until the end of ``drain``. Sets ``serving``; never blocks.
+
+        Raises BadValue, TooLate, Closed.
+        """
+        from ._listener import Listener
+
+        return Listener(self, listener, close, refuse, name)
 
     if TYPE_CHECKING:
 

@@ -4,8 +4,9 @@ A server that hears of SIGTERM stops at once: it closes its listener while balan
 are kept from it (core hears them all the same) and the plan goes first:
 
 * ``announce``: it serves on; readiness is red;
-* ``drain``: it answers 503 and ``Connection: close`` to what still comes, until nobody has come for a while; then its
-  listeners can be closed without a reset (spec 9.4), and only now the signal is given to it: it stops in its own way;
+* ``drain``: it answers 503 and ``Connection: close`` to what still comes. A server whose own stop cuts requests goes on so
+  until what is in flight is done. When no request has come for a while its listeners can be closed without a reset (spec
+  9.4), and only now the signal is given to it: it stops in its own way;
 * the other phases, while it lives if it can tell us of its end (ASGI's lifespan), else beside it.
 """
 
@@ -13,23 +14,36 @@ from __future__ import annotations
 
 import functools
 import os
-import threading
+import time
 
 from . import _door, _signals
 from ._graceshut import Linger
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Callable, Optional
+    import threading
+    from typing import Any, Callable, Optional, Protocol
 
     from . import GraceShut
     from ._graceshut import Context
 
+    class OwnListener(Protocol):
+        """A listening socket through a descriptor of our own, such as :class:`_door.Listener`."""
+
+        def fileno(self) -> int: ...
+        def forget(self) -> None: ...
+
+
 #: Seconds between two looks.
 _TICK = 0.01
+#: Of the time before the soft deadline this much, and at most a quarter, is kept for closing the listeners.
+_CLOSING = 0.5
 
+# No locks here: under gevent and eventlet they would be those of greenlets, and hooks run on native threads. One operation
+# on a dict or a list decides instead.
 _servers: dict[int, Server] = {}
-_lock = threading.Lock()
+#: Those that want the stop signals kept; they are given when the last one has closed.
+_holders: set[Server] = set()
 
 
 def of(gs: Optional[GraceShut] = None) -> Server:
@@ -37,18 +51,17 @@ def of(gs: Optional[GraceShut] = None) -> Server:
     import graceshut
 
     gs = gs if gs is not None and gs._open else graceshut.current() or graceshut.install()
-    with _lock:
-        found = _servers.get(id(gs))
-        if found is None or found.gs is not gs:
-            _servers.clear()  # an earlier install, or the parent's
-            found = _servers[id(gs)] = Server(gs)
+    found = _servers.get(id(gs))
+    if found is None or found.gs is not gs:
+        _servers.clear()  # an earlier install, or the parent's
+        found = _servers.setdefault(id(gs), Server(gs))
+        found.follow()
     return found
 
 
 def _after_fork() -> None:
-    global _lock
-    _lock = threading.Lock()
     _servers.clear()
+    _holders.clear()
 
 
 @functools.cache  # once
@@ -57,15 +70,21 @@ def _follow_fork() -> None:
 
 
 class Server:
-    """The server of this process."""
+    """A server of this process."""
 
-    def __init__(self, gs: GraceShut) -> None:
+    def __init__(self, gs: GraceShut, name: str = "server") -> None:
         _follow_fork()
-        self.gs = gs
+        self.gs, self.name = gs, name
         #: True from the trigger on: say ``Connection: close``.
         self.stopping = False
-        #: How to stop the server where the signal does not do it.
-        self.stop: Optional[Callable[[], object]] = None
+        #: When ``drain`` began, as time.monotonic() counts.
+        self.drains_since: Optional[float] = None
+        #: How to stop the server where the signal does not do it. The context is None when the plan is over without ``drain``.
+        self.stop: Optional[Callable[[Optional[Context]], object]] = None
+        #: Its own stop lets requests in flight finish. False where that is not known.
+        self.stop_waits = False
+        #: The listening sockets, as descriptors of our own; by default all of this process.
+        self.listeners: Callable[[], list[OwnListener]] = self._all_listeners
         #: False: another process goes on serving the listeners, so they are left at once.
         self.whole: Callable[[], bool] = lambda: True
         #: True: the listeners end with all the processes that have them open.
@@ -81,8 +100,7 @@ class Server:
         self.released = False
         self._came = False
         self._is_up = self._listens = False
-        self._up_lock = threading.Lock()
-        gs.on_event(self._hear)
+        self._first, self._unfollowed = [True], [True]
 
     # ---- for adapters
 
@@ -91,24 +109,39 @@ class Server:
 
         holds: it hears signals. listens: it has clients that come to it, not a broker.
         """
-        if self._is_up:
+        if self._is_up or not self.gs._open:
             return
-        with self._up_lock:
-            if self._is_up or not self.gs._open:
-                return
-            self._is_up = True
+        try:
+            self._first.pop()
+        except IndexError:
+            return  # another thread does it
+        self._is_up = True
         if self.gs.stopping:
             return  # too late to take part: it stops as it would without us
-        self._listens = listens
+        self.join(holds, listens)
+
+    def join(self, holds: bool, listens: bool = True) -> None:
+        """Takes part in the plan. Raises TooLate when ``drain`` is over."""
+        self._is_up, self._listens = True, listens
         if listens and not self.gs.serving:
             self.gs.serving = True
         if holds:
             self.hold()
-        self.gs.hook("drain", self._drain, name="server")
+        self.gs.hook("drain", self._drain, name=self.name)
+
+    def follow(self) -> None:
+        """Hears of the shutdown; once."""
+        try:
+            self._unfollowed.pop()
+        except IndexError:
+            return
+        self.gs.on_event(self._hear)
 
     def hold(self) -> None:
         """Keeps the stop signals from the server."""
         import signal
+
+        _holders.add(self)
 
         stops = []
         for key, entry in self.gs.config().items():
@@ -120,16 +153,23 @@ class Server:
         _signals.hold(stops)
 
     def refused(self) -> None:
-        """Somebody came and was refused."""
+        """A request came and was refused."""
         self._came = True
 
-    def release(self) -> None:
-        """Lets the server stop; once."""
+    def release(self, ctx: Optional[Context] = None) -> None:
+        """Lets the server stop; once. Raises what its ``stop`` raises."""
         if self.released:
             return
         self.released = True
-        if self.stop is not None:
-            self.stop()
+        try:
+            if self.stop is not None:
+                self.stop(ctx)
+        finally:
+            _holders.discard(self)
+            if not _holders:
+                self._give_signal()
+
+    def _give_signal(self) -> None:
         import signal
 
         reason = self.gs.reason
@@ -147,21 +187,30 @@ class Server:
             self.release()
 
     def _drain(self, ctx: Context) -> None:
-        self.stopping = True
+        self.stopping, self.drains_since = True, time.monotonic()
         for tell in list(self.told):
             tell(ctx)
         try:
             if self._listens and self.whole():
+                if not self.stop_waits:
+                    self._finish_work(ctx)
                 self._linger(ctx)
         finally:
-            self.release()
+            self.release(ctx)
         gone = self.gone
-        while gone is not None and not ctx.cancelled and not gone.wait(_TICK):
+        # Looked at, not waited on: under gevent its wait would be a greenlet's.
+        while gone is not None and not gone.is_set() and not ctx.wait_cancelled(_TICK):
             pass
 
+    def _finish_work(self, ctx: Context) -> None:
+        """Newcomers are refused in words until what is in flight is done: the server's own stop may cut it."""
+        until = _closing_begins(ctx)
+        while self.gs.in_flight > 0 and (until is None or time.monotonic() < until):
+            if ctx.wait_cancelled(_TICK):
+                return
+
     def _linger(self, ctx: Context) -> None:
-        # The admin endpoint goes on answering to the end (spec 7.5).
-        ours = _door.listeners(but=self.gs.admin_address)
+        ours = self.listeners()
         fds = [one.fileno() for one in ours]
         linger = Linger(ctx, all_holders_stop=self.all_holders_stop)
         try:
@@ -175,3 +224,16 @@ class Server:
         finally:
             for one in ours:
                 one.forget()
+
+    def _all_listeners(self) -> list[OwnListener]:
+        # The admin endpoint goes on answering to the end (spec 7.5).
+        return list(_door.listeners(but=self.gs.admin_address))
+
+
+def _closing_begins(ctx: Context) -> Optional[float]:
+    """When the listeners have to begin to close so that they have before the soft deadline of the hook (spec 5.5)."""
+    left = ctx.remaining
+    if left is None:
+        return None
+    soft = left - min(max(0.2 * left, 0.05), 10.0, left / 2)
+    return time.monotonic() + soft - min(_CLOSING, soft / 4)

@@ -21,24 +21,21 @@ import threading
 import weakref
 
 from . import _server, hypercorn
-from ._http import READ_LIMIT, REFUSED, Routes
+from ._asgi_answers import answer, closing, refuse, refuse_websocket
+from ._asgi_streams import Streams
+from ._http import Routes, stream_seconds
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Awaitable, Callable, MutableMapping, Optional
+    from datetime import timedelta
+    from typing import Any, Awaitable, Optional, Union
 
     from . import GraceShut
+    from ._asgi_answers import App, Message, Receive, Scope, Send
     from ._graceshut import Context
-
-    Scope = MutableMapping[str, Any]
-    Message = MutableMapping[str, Any]
-    Receive = Callable[[], Awaitable[Message]]
-    Send = Callable[[Message], Awaitable[None]]
-    App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 __all__ = ["Middleware"]
 
-_CLOSE = (b"connection", b"close")
 _MARK = "graceshut.middleware"
 #: Websockets are told over at most this share of what ``drain`` has left,
 _SPREAD_SHARE = 0.5
@@ -54,12 +51,15 @@ class Middleware:
     ready, live: paths answered here: 200, and 503 for ``ready`` once stopping. None: not answered here.
     websocket_code: what open websockets are closed with in ``drain``: 1012 (restart) or 1001 (going away).
     lifespan: the phase in which the app's lifespan ends; None: when the plan is over, after ``final``.
+    end_streams_after: seconds from the start of ``drain`` after which endless answers are ended in order. Answers under way
+        without a Content-Length (SSE) are told at once, by ``http.disconnect``; what is still unfinished then gets its final
+        chunk, and a GET whose answer has not begun (a long poll) a 503. None: they take the time ``drain`` has.
     gs: the install to follow; by default the one there is when the server starts, else one is made.
     """
 
     def __init__(
         self, app: App, *, ready: Optional[str] = None, live: Optional[str] = None, websocket_code: int = 1012,
-        lifespan: Optional[str] = "close", gs: Optional[GraceShut] = None,
+        lifespan: Optional[str] = "close", end_streams_after: Union[float, timedelta, None] = None, gs: Optional[GraceShut] = None,
     ) -> None:
         if not callable(app):
             raise TypeError("app is an ASGI app, not %r" % (app,))
@@ -68,6 +68,7 @@ class Middleware:
         self.app = app
         self._wanted, self._routes, self._code = gs, Routes(ready, live), websocket_code
         self._paths, self._lifespan_phase = self._routes.paths, lifespan
+        self._end_after = stream_seconds(end_streams_after)
         self._reset()
         _made.add(self)
         _follow_fork()
@@ -80,12 +81,17 @@ class Middleware:
         self._server: Optional[_server.Server] = None
         self._sockets: set[_Socket] = set()
         self._loop: Optional[asyncio.AbstractEventLoop] = None
+        self._streams: Optional[Streams] = None
 
-    def _start(self) -> _server.Server:
+    def _start(self, receive: Optional[Receive] = None) -> _server.Server:
         """In the process and the loop that serve."""
         server = _server.of(self._wanted)
         self._enter, self._leave = server.gs.enter, server.gs.leave
         self._loop = asyncio.get_running_loop()
+        server.stop_waits = _server_of(receive) in _STOP_WAITS
+        if self._end_after is not None:
+            self._streams = Streams(self._end_after)
+            server.told.append(self._tell_streams)
         server.told.append(self._tell_sockets)
         server.busy.append(lambda: bool(self._sockets))
         self._server = server
@@ -94,34 +100,38 @@ class Middleware:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         kind = scope["type"]
         if kind == "http":
-            server = self._server or self._started()
+            server = self._server or self._started(receive)
             if self._paths and scope["path"] in self._paths:
                 return await self._probe(server, scope, send)
             if self._nested:
                 return await self.app(scope, receive, send)
             if not self._enter():
                 server.refused()
-                return await _refuse(scope, receive, send)
+                return await refuse(scope, receive, send)
             try:
                 if scope["http_version"][0] == "1":
 
                     # Not a coroutine of its own: that would cost as much as all the rest here.
                     def hinting(message: Message) -> Awaitable[None]:
                         if server.stopping and message["type"] == "http.response.start":
-                            message = _closing(message)
+                            message = closing(message)
                         return send(message)
 
-                    return await self.app(scope, receive, hinting)
-                return await self.app(scope, receive, send)
+                    if self._streams is None:
+                        return await self.app(scope, receive, hinting)
+                    return await self._streams.serve(self.app, scope, receive, hinting)
+                if self._streams is None:
+                    return await self.app(scope, receive, send)
+                return await self._streams.serve(self.app, scope, receive, send)
             finally:
                 self._leave()
         elif kind == "websocket":
-            server = self._server or self._started()
+            server = self._server or self._started(receive)
             if self._nested:
                 return await self.app(scope, receive, send)
             if not self._enter():
                 server.refused()
-                return await _refuse_websocket(scope, receive, send)
+                return await refuse_websocket(scope, receive, send)
             try:
                 await self._websocket(scope, receive, send)
             finally:
@@ -134,16 +144,30 @@ class Middleware:
         else:
             await self.app(scope, receive, send)
 
-    def _started(self) -> _server.Server:
+    def _started(self, receive: Receive) -> _server.Server:
         """A server that has no lifespan: with the first request."""
-        server = self._start()
+        server = self._start(receive)
+        if _server_of(receive) == "daphne":
+            from . import _daphne
+
+            _daphne.hold_reactor(server)
         server.up()
         return server
 
     async def _probe(self, server: _server.Server, scope: Scope, send: Send) -> None:
         stopping = server.stopping or bool(server.gs.stopping)
         status, body = self._routes.answer(scope["path"], stopping)
-        await _answer(send, status, body, close=stopping and scope["http_version"][0] == "1", head=scope["method"] == "HEAD")
+        await answer(send, status, body, close=stopping and scope["http_version"][0] == "1", head=scope["method"] == "HEAD")
+
+    def _tell_streams(self, ctx: Context) -> None:
+        """``drain`` begins, on a worker."""
+        loop, streams = self._loop, self._streams
+        if loop is None or streams is None:
+            return
+        try:
+            loop.call_soon_threadsafe(streams.tell)
+        except RuntimeError:
+            pass  # closed: no streams any more
 
     # ---- websockets
 
@@ -222,12 +246,12 @@ class _Lifespan:
 
     def __init__(self, middleware: Middleware, scope: Scope, receive: Receive, send: Send) -> None:
         self._middleware, self._scope, self._receive, self._send = middleware, scope, receive, send
-        self._started = self._failed = self._shutting = False
+        self._started = self._failed = self._shutting = self._asked = False
         # Threading's, since hooks set and wait for them on their workers.
         self._go, self._app_done = asyncio.Event(), threading.Event()
 
     async def run(self) -> None:
-        self._server = self._middleware._start()
+        self._server = self._middleware._start(self._receive)
         if "state" in self._scope:
             self._scope["state"]["graceshut"] = self._server.gs
         try:
@@ -237,11 +261,15 @@ class _Lifespan:
             if self._started or self._failed or not isinstance(_error(), Exception):
                 raise
             await self._instead()
+        else:
+            if not self._started and not self._failed:
+                await self._instead()
         self._app_done.set()
 
     async def _instead(self) -> None:
-        """The app has no lifespan of its own: ours."""
-        await self.receive()
+        """The app has no lifespan of its own: ours. It has raised, or returned without a word."""
+        if not self._asked:
+            await self.receive()
         await self.send({"type": "lifespan.startup.complete"})
         self._app_done.set()
         while (await self.receive())["type"] != "lifespan.shutdown":
@@ -250,6 +278,7 @@ class _Lifespan:
 
     async def receive(self) -> Message:
         message = await self._receive()
+        self._asked = True
         if message["type"] == "lifespan.shutdown":
             await self._server_ended()
         return message
@@ -311,47 +340,27 @@ async def _wait(gs: GraceShut) -> None:
     await gs.stopped.wait()
 
 
+#: Servers whose own stop lets requests in flight finish; the others (daphne, hypercorn after 3 s) may cut them.
+_STOP_WAITS = ("uvicorn", "gunicorn", "granian")
+
+
+def _server_of(receive: Optional[Receive]) -> Optional[str]:
+    """The package that serves here: the one ``receive`` is of, or that runs the loop."""
+    for owner in (receive, type(getattr(receive, "__self__", receive))):
+        package = str(getattr(owner, "__module__", None)).partition(".")[0].lstrip("_")
+        if package in _STOP_WAITS:
+            return package
+    frame = sys._getframe()
+    while frame is not None:
+        package = str(frame.f_globals.get("__name__")).partition(".")[0]
+        if package in (*_STOP_WAITS, "hypercorn", "daphne"):
+            return package
+        frame = frame.f_back  # type: ignore[assignment]
+    return None
+
+
 def _error() -> Optional[BaseException]:
     return sys.exc_info()[1]
-
-
-def _closing(message: Message) -> Message:
-    headers = [h for h in message.get("headers", ()) if h[0].lower() != b"connection"]
-    return {**message, "headers": [*headers, _CLOSE]}
-
-
-async def _answer(send: Send, status: int, body: bytes, close: bool, head: bool = False) -> None:
-    headers = [(b"content-type", b"text/plain; charset=utf-8"), (b"content-length", b"%d" % len(body))]
-    if close:
-        headers.append(_CLOSE)
-    await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": b"" if head else body})
-
-
-async def _read_off(receive: Receive) -> None:
-    size, more = 0, True
-    while more and size < READ_LIMIT:
-        message = await receive()
-        size += len(message.get("body", b""))
-        more = message["type"] == "http.request" and message.get("more_body", False)
-
-
-async def _refuse(scope: Scope, receive: Receive, send: Send) -> None:
-    try:
-        await asyncio.wait_for(_read_off(receive), 1.0)
-    except asyncio.TimeoutError:
-        pass
-    await _answer(send, 503, REFUSED, close=scope["http_version"][0] == "1", head=scope["method"] == "HEAD")
-
-
-async def _refuse_websocket(scope: Scope, receive: Receive, send: Send) -> None:
-    await receive()  # websocket.connect
-    if "websocket.http.response" in scope.get("extensions", {}):
-        headers = [(b"content-length", b"%d" % len(REFUSED)), _CLOSE]
-        await send({"type": "websocket.http.response.start", "status": 503, "headers": headers})
-        await send({"type": "websocket.http.response.body", "body": REFUSED})
-    else:
-        await send({"type": "websocket.close", "code": 1013})
 
 
 @functools.cache  # once

@@ -6,7 +6,8 @@ import sys
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Optional
+    from datetime import timedelta
+    from typing import Any, Optional, Union
 
     from . import GraceShut
 
@@ -15,11 +16,11 @@ __all__ = ["run"]
 
 def run(
     app: Any, host: str = "127.0.0.1", port: int = 5000, *, ready: Optional[str] = None, live: Optional[str] = None,
-    gs: Optional[GraceShut] = None, **options: Any,
+    end_streams_after: Union[float, timedelta, None] = None, gs: Optional[GraceShut] = None, **options: Any,
 ) -> None:
     """Serves any WSGI app on werkzeug's server until the process is told to stop, and leaves with the plan's status.
 
-    options: as for ``werkzeug.serving.make_server``; threaded unless said otherwise. No reloader: it is another process.
+    end_streams_after: as for :func:`graceshut.http_server.serve`. options: as for ``werkzeug.serving.make_server``; threaded unless said otherwise. No reloader: it is another process.
     Raises ImportError without werkzeug, SystemExit in the end.
     """
     try:
@@ -31,4 +32,4 @@ def run(
     options.setdefault("threaded", not options.get("processes"))
     server = make_server(host, port, app, **options)
     server.log_startup()
-    sys.exit(serve(server, ready=ready, live=live, gs=gs))
+    sys.exit(serve(server, ready=ready, live=live, end_streams_after=end_streams_after, gs=gs))

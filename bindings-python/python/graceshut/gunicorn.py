@@ -1,4 +1,4 @@
-"""gunicorn: ``gunicorn -c python:graceshut.gunicorn app:app``, for sync, gthread, gunicorn's own asgi and uvicorn's workers.
+"""gunicorn: ``gunicorn -c python:graceshut.gunicorn app:app``, for sync, gthread, gevent, asgi and uvicorn's workers.
 
 With a configuration file of your own, write ``from graceshut.gunicorn import *`` at its top. Each worker has its own plan;
 the app is wrapped in ``graceshut.wsgi.Middleware`` or ``graceshut.asgi.Middleware`` unless it already is, with the routes
@@ -22,6 +22,8 @@ __all__ = ["graceful_timeout", "on_starting", "post_worker_init", "worker_exit"]
 #: Paths that the middleware answers, where this module puts it around the app.
 ready: Optional[str] = "/readyz"
 live: Optional[str] = "/livez"
+#: Seconds from the start of ``drain`` after which endless answers are ended, as for the two middlewares.
+end_streams_after: Optional[float] = None
 
 #: After this many seconds the arbiter kills a worker; the plan's own deadline comes first.
 graceful_timeout = 120
@@ -55,7 +57,7 @@ def post_worker_init(worker: Any) -> None:
     is_asgi = attribute == "asgi" or hasattr(worker, "config") and "uvicorn" in type(worker).__module__
     setattr(worker, attribute, _wrapped(getattr(worker, attribute), is_asgi))
     server = _server_here = _server.of()
-    server.gone = threading.Event()
+    server.gone, server.stop_waits = threading.Event(), True
     if _all_stop is not None:
         flag = _all_stop
         # A worker that goes alone (reload, TTOU, max_requests) leaves the queue to the others at once.
@@ -69,8 +71,11 @@ def post_worker_init(worker: Any) -> None:
         )
     if not is_asgi:
         if hasattr(worker, "max_keepalived"):
-            # WSGI apps cannot say `Connection: close`; with no room for kept connections gthread does. Those it has stay.
+            # With no room for kept connections gthread closes them after their next answer. Those it has stay.
             server.told_early.append(lambda: setattr(worker, "max_keepalived", 0))
+        elif hasattr(worker, "timeout_ctx"):
+            # gevent, eventlet: each kept connection is a greenlet that goes on asking the parser until this is 0.
+            server.told_early.append(lambda: worker.cfg.set("keepalive", 0))
         server.up()
 
 
@@ -87,4 +92,4 @@ def _wrapped(app: Any, is_asgi: bool) -> Any:
     kind: Any = asgi.Middleware if is_asgi else wsgi.Middleware
     if isinstance(app, kind):
         return app
-    return kind(app, ready=ready, live=live)
+    return kind(app, ready=ready, live=live, end_streams_after=end_streams_after)

@@ -10,17 +10,21 @@ import sys
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Awaitable, Callable, Optional
+    from datetime import timedelta
+    from typing import Any, Awaitable, Callable, Optional, Union
 
     from . import GraceShut
 
 __all__ = ["run"]
 
 
-def run(app: Any, *, ready: Optional[str] = None, live: Optional[str] = None, gs: Optional[GraceShut] = None, **options: Any) -> None:
+def run(
+    app: Any, *, ready: Optional[str] = None, live: Optional[str] = None,
+    end_streams_after: Union[float, timedelta, None] = None, gs: Optional[GraceShut] = None, **options: Any,
+) -> None:
     """Serves ``app`` in this process until it is told to stop, then runs the plan and leaves with its status.
 
-    ready, live, gs: as for :class:`graceshut.asgi.Middleware`. options: keys of ``hypercorn.Config``.
+    ready, live, end_streams_after, gs: as for :class:`graceshut.asgi.Middleware`. options: keys of ``hypercorn.Config``.
     Call it in the main thread. Raises ImportError without hypercorn, SystemExit in the end.
     """
     try:
@@ -35,7 +39,7 @@ def run(app: Any, *, ready: Optional[str] = None, live: Optional[str] = None, gs
     from .asgi import Middleware
 
     if not isinstance(app, Middleware):
-        app = Middleware(app, ready=ready, live=live, gs=gs)
+        app = Middleware(app, ready=ready, live=live, end_streams_after=end_streams_after, gs=gs)
     asyncio.run(serve(app, Config.from_mapping(options)))
     install = gs if gs is not None else graceshut.current()
     if install is not None and install._open and not install._manual and install.stopping:

@@ -9,7 +9,8 @@ import sys
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Optional
+    from datetime import timedelta
+    from typing import Any, Optional, Union
 
     from . import GraceShut
 
@@ -24,7 +25,10 @@ def _uvicorn() -> Any:
     return uvicorn
 
 
-def config(app: Any, *, ready: Optional[str] = None, live: Optional[str] = None, gs: Optional[GraceShut] = None, **options: Any) -> Any:
+def config(
+    app: Any, *, ready: Optional[str] = None, live: Optional[str] = None,
+    end_streams_after: Union[float, timedelta, None] = None, gs: Optional[GraceShut] = None, **options: Any,
+) -> Any:
     """A ``uvicorn.Config`` whose app is wrapped in :class:`graceshut.asgi.Middleware`; ``options`` are uvicorn's."""
     uvicorn = _uvicorn()
     from .asgi import Middleware
@@ -38,20 +42,23 @@ def config(app: Any, *, ready: Optional[str] = None, live: Optional[str] = None,
     # Added by the program itself: FastAPI and Starlette keep a list.
     added = any(getattr(one, "cls", None) is Middleware for one in getattr(app, "user_middleware", ()))
     if not isinstance(app, Middleware) and not added:
-        app = Middleware(app, ready=ready, live=live, gs=gs)
+        app = Middleware(app, ready=ready, live=live, end_streams_after=end_streams_after, gs=gs)
     return uvicorn.Config(app, **options)
 
 
-def run(app: Any, *, ready: Optional[str] = None, live: Optional[str] = None, gs: Optional[GraceShut] = None, **options: Any) -> None:
+def run(
+    app: Any, *, ready: Optional[str] = None, live: Optional[str] = None,
+    end_streams_after: Union[float, timedelta, None] = None, gs: Optional[GraceShut] = None, **options: Any,
+) -> None:
     """Serves ``app`` until the process is told to stop, then runs the plan and leaves with its status.
 
-    ready, live, gs: as for :class:`graceshut.asgi.Middleware`. options: as for ``uvicorn.run``.
+    ready, live, end_streams_after, gs: as for :class:`graceshut.asgi.Middleware`. options: as for ``uvicorn.run``.
     Call it in the main thread. Raises ImportError without uvicorn, SystemExit in the end.
     """
     uvicorn = _uvicorn()
     import graceshut
 
-    server = uvicorn.Server(config(app, ready=ready, live=live, gs=gs, **options))
+    server = uvicorn.Server(config(app, ready=ready, live=live, end_streams_after=end_streams_after, gs=gs, **options))
     try:
         server.run()
     except KeyboardInterrupt:

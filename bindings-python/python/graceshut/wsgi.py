@@ -3,19 +3,25 @@
     app = graceshut.wsgi.Middleware(app, ready="/readyz")
 
 It counts requests as work in flight until their answer is written, serves through ``announce`` and refuses with 503 from
-``drain`` on. Whether the connection is then closed is the server's own business in WSGI; under gunicorn
-``graceshut.gunicorn`` sees to it and puts this middleware around the app by itself.
+``drain`` on. Answers say ``Connection: close`` from the signal on where the server can be brought to (``_wsgi_close``). The
+app hears first: ``environ["graceshut"]`` is the install, with ``if environ["graceshut"].draining``. Under gunicorn
+``graceshut.gunicorn`` puts this middleware around the app by itself.
+
+Call ``graceshut.install()`` in the main thread before the server starts: made at the first request it would be on one of the
+server's threads, and the main thread, which may never run Python code again, could not be told to leave.
 """
 
 from __future__ import annotations
 
-from . import _server
-from ._http import READ_LIMIT, REFUSED, Routes
+import time
+
+from . import _server, _wsgi_close
+from ._http import READ_LIMIT, REFUSED, Routes, stream_seconds
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from types import TracebackType
-    from typing import Any, Callable, Iterable, Iterator, Optional
+    from datetime import timedelta
+    from typing import Any, Callable, Iterable, Iterator, Optional, Union
 
     from . import GraceShut
 
@@ -25,26 +31,34 @@ if TYPE_CHECKING:
 __all__ = ["Middleware"]
 
 _REASONS = {200: "200 OK", 503: "503 Service Unavailable"}
-#: Servers that take a Connection header from the app. PEP 3333 forbids it, and wsgiref raises.
-_TAKE_CLOSE = ("granian", "werkzeug", "uwsgi", "waitress")
+#: How SERVER_SOFTWARE begins where the server's own stop lets requests in flight finish.
+_STOP_WAITS = ("granian", "gunicorn")
 
 
 class Middleware:
     """Wraps a WSGI app.
 
     ready, live: paths answered here: 200, and 503 for ``ready`` once stopping. None: not answered here.
-    gs: the install to follow; by default the one there is at the first request, else one is made.
+    end_streams_after: seconds from the start of ``drain`` after which an answer without a Content-Length (SSE) is ended at its
+        next piece: its iterable is closed, the final chunk is written. None: it takes the time ``drain`` has.
+    gs: the install to follow; by default the one there is at the first request, else one is made then.
     """
 
-    def __init__(self, app: App, *, ready: Optional[str] = None, live: Optional[str] = None, gs: Optional[GraceShut] = None) -> None:
+    def __init__(
+        self, app: App, *, ready: Optional[str] = None, live: Optional[str] = None,
+        end_streams_after: Union[float, timedelta, None] = None, gs: Optional[GraceShut] = None,
+    ) -> None:
         if not callable(app):
             raise TypeError("app is a WSGI app, not %r" % (app,))
         self.app = app
         self._wanted, self._routes = gs, Routes(ready, live)
+        self._end_after = stream_seconds(end_streams_after)
 
     def __call__(self, environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
         server = _server.of(self._wanted)
-        server.up()
+        if not server._is_up:
+            server.stop_waits = server.stop_waits or str(environ.get("SERVER_SOFTWARE", "")).lower().startswith(_STOP_WAITS)
+            server.up()
         path = environ.get("PATH_INFO", "")
         if path in self._routes.paths:
             stopping = server.stopping or bool(server.gs.stopping)
@@ -56,10 +70,18 @@ class Middleware:
             _read_off(environ)
             return _answer(environ, start_response, 503, REFUSED, True)
 
+        sized = False
+
         def hinting(status: str, headers: list[tuple[str, str]], *error: Any) -> Any:
-            if server.stopping and _takes_close(environ):
-                headers = [h for h in headers if h[0].lower() != "connection"] + [("Connection", "close")]
-            return start_response(status, headers, *error)
+            nonlocal sized
+            sized = any(name.lower() == "content-length" for name, _ in headers)
+            if not server.stopping:
+                return start_response(status, headers, *error)
+            write = start_response(status, _wsgi_close.with_close(environ, headers), *error)
+            _wsgi_close.tell(write)
+            return write
+
+        environ["graceshut"] = gs
 
         try:
             result = self.app(environ, hinting)
@@ -71,18 +93,32 @@ class Middleware:
             # The server sends such a file by itself, and must know it again.
             file: Iterable[bytes] = _counted_file(result, gs.leave)
             return file
-        return _Counted(result, gs.leave)
+        after = self._end_after
+        if after is None:
+            return _Counted(result, gs.leave)
+
+        def is_over() -> bool:
+            since = server.drains_since
+            return since is not None and not sized and time.monotonic() - since >= after
+
+        return _Counted(result, gs.leave, is_over)
 
 
 class _Counted:
     """The app's iterable; the unit of work ends with ``close``, which every server calls."""
 
-    def __init__(self, result: Iterable[bytes], leave: Callable[[], None]) -> None:
-        self._result, self._leave = result, leave
+    def __init__(self, result: Iterable[bytes], leave: Callable[[], None], is_over: Optional[Callable[[], bool]] = None) -> None:
+        self._result, self._leave, self._is_over = result, leave, is_over
         self._over = False
 
     def __iter__(self) -> Iterator[bytes]:
-        return iter(self._result)
+        return iter(self._result) if self._is_over is None else self._until(self._is_over)
+
+    def _until(self, is_over: Callable[[], bool]) -> Iterator[bytes]:
+        for piece in self._result:
+            yield piece
+            if is_over():
+                return
 
     def __len__(self) -> int:
         # Servers that ask send a Content-Length for one that is 1 long.
@@ -112,11 +148,6 @@ class _Closes:
         self.close = close or (lambda: None)
 
 
-def _takes_close(environ: Environ) -> bool:
-    software = str(environ.get("SERVER_SOFTWARE", "")).lower()
-    return "uwsgi.version" in environ or software.startswith(_TAKE_CLOSE)
-
-
 def _read_off(environ: Environ) -> None:
     try:
         length = min(int(environ.get("CONTENT_LENGTH") or 0), READ_LIMIT)
@@ -128,7 +159,8 @@ def _read_off(environ: Environ) -> None:
 
 def _answer(environ: Environ, start_response: Callable[..., Any], status: int, body: bytes, stopping: bool) -> list[bytes]:
     headers = [("Content-Type", "text/plain; charset=utf-8"), ("Content-Length", str(len(body)))]
-    if stopping and _takes_close(environ):
-        headers.append(("Connection", "close"))
-    start_response(_REASONS[status], headers)
+    if stopping:
+        _wsgi_close.tell(start_response(_REASONS[status], _wsgi_close.with_close(environ, headers)))
+    else:
+        start_response(_REASONS[status], headers)
     return [b"" if environ.get("REQUEST_METHOD") == "HEAD" else body]
