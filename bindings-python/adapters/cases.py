@@ -22,6 +22,8 @@ class Case:
     processes: int = 1
     #: Its app has a lifespan, which the server ends.
     lifespan: bool = True
+    #: One run, without an announce delay, and no storm: what differs from the others is how it is told and stopped.
+    quick: bool = False
 
 
 def _gunicorn(worker: str, app: str, bare_app: str, *more: str, **rest: object) -> dict:
@@ -34,6 +36,15 @@ MIDDLEWARE = "`app = graceshut.asgi.Middleware(app)`"
 UVICORN = ["uvicorn", "--no-access-log", "--log-level", "error", "--port", "{port}"]
 BARE_UVICORN = [*UVICORN, "bare_app:asgi"]
 GRANIAN = ["granian", "--no-log", "--port", "{port}"]
+
+WSGI = "`app = graceshut.wsgi.Middleware(app)`"
+
+
+def _program(name: str, packages: Sequence[str], file: str, word: str, line: str = WSGI, lifespan: bool = False) -> Case:
+    """A server that is a program of `services`; with `bare` behind, without graceshut."""
+    command = ["python", file, word, "{port}"]
+    return Case(name, packages, line, command, [*command, "bare"], lifespan=lifespan, quick=True)
+
 
 CASES = [
     Case("uvicorn, command", ["uvicorn"], MIDDLEWARE, [*UVICORN, "asgi_app:app"], BARE_UVICORN),
@@ -60,6 +71,11 @@ CASES = [
     Case("gunicorn, asgi", ["gunicorn"], **_gunicorn("asgi", "asgi_plain:app", "bare_app:asgi")),
     Case("gunicorn, uvicorn worker", ["gunicorn", "uvicorn-worker"],
          **_gunicorn("uvicorn_worker.UvicornWorker", "asgi_plain:app", "bare_app:asgi")),
+    Case("daphne", ["daphne"], MIDDLEWARE, ["daphne", "-v", "0", "-p", "{port}", "asgi_app:app"],
+         ["daphne", "-v", "0", "-p", "{port}", "bare_app:asgi"], lifespan=False, quick=True),
+    _program("waitress", ["waitress"], "wsgi_servers.py", "waitress"),
+    _program("cheroot", ["cheroot"], "wsgi_servers.py", "cheroot"),
+    _program("Django's runserver", ["django"], "wsgi_servers.py", "runserver"),
     Case("http.server", [], "`sys.exit(graceshut.http_server.serve(server))`", ["python", "std_server.py", "std", "{port}"],
          ["python", "std_server.py", "std", "{port}", "bare"], lifespan=False),
     Case("Flask's own server", ["flask", "werkzeug"], "`graceshut.flask.run(app)`",

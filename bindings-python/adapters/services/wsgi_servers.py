@@ -23,7 +23,7 @@ def waitress():
 def cheroot():
     from cheroot.wsgi import Server
 
-    server = Server(("127.0.0.1", PORT), app, numthreads=24)
+    server = Server(("127.0.0.1", PORT), app, numthreads=24, request_queue_size=128)
     try:
         server.start()
     except (KeyboardInterrupt, SystemExit):
@@ -34,7 +34,7 @@ def cherrypy():
     import cherrypy
 
     cherrypy.tree.graft(app, "/")
-    cherrypy.config.update({"server.socket_port": PORT, "server.thread_pool": 24, "log.screen": False, "engine.autoreload.on": False})
+    cherrypy.config.update({"server.socket_port": PORT, "server.thread_pool": 24, "server.socket_queue_size": 128, "log.screen": False, "engine.autoreload.on": False})
     cherrypy.engine.signals.subscribe()
     cherrypy.engine.start()
     cherrypy.engine.block()

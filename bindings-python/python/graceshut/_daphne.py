@@ -6,6 +6,7 @@ So its reactor is held: its listeners are closed, as they would be, and the loop
 from __future__ import annotations
 
 import asyncio
+from importlib import import_module
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -16,7 +17,8 @@ if TYPE_CHECKING:
 
 def hold_reactor(server: Server) -> None:
     """In the reactor's thread, with its loop running."""
-    from twisted.internet import defer, interfaces, reactor
+    # Not by an import statement: what is optional is not there for type checkers.
+    defer, interfaces, reactor = (_twisted(name) for name in ("defer", "interfaces", "reactor"))
 
     async def over() -> None:
         await server.gs.stopped.wait()
@@ -24,9 +26,13 @@ def hold_reactor(server: Server) -> None:
     def before_shutdown() -> Any:
         if not server.gs._open or not server.gs.stopping:
             return None  # it ends for reasons of its own, and its end is the trigger
-        for one in list(reactor.getReaders()):  # type: ignore[attr-defined]
+        for one in list(reactor.getReaders()):
             if interfaces.IListeningPort.providedBy(one):
                 one.stopListening()
         return defer.Deferred.fromFuture(asyncio.ensure_future(over()))
 
-    reactor.addSystemEventTrigger("before", "shutdown", before_shutdown)  # type: ignore[attr-defined]
+    reactor.addSystemEventTrigger("before", "shutdown", before_shutdown)
+
+
+def _twisted(name: str) -> Any:
+    return import_module("twisted.internet." + name)

@@ -85,13 +85,15 @@ class Listener:
 
 
 def _call_on(loop: Loop, fn: Callback, ctx: Optional[Context]) -> None:
-    over, failed, stops = threading.Event(), [], []  # type: ignore[var-annotated]
+    over = threading.Event()
+    failed: list[BaseException] = []
+    stops: list[Callable[[], None]] = []
 
     async def run() -> None:
         try:
-            result = fn()
+            result: Any = fn()
             if hasattr(result, "__await__"):
-                await result  # type: ignore[misc]
+                await result
         except BaseException as error:
             failed.append(error)
         finally:

@@ -350,12 +350,14 @@ class GraceShut(_graceshut.Runtime):
 
         listener: its listening socket, a list of them, a descriptor, an asyncio ``Server``, or what has ``.sockets``,
             ``.socket`` or ``.fileno()``; None: every listening socket of the process, except the admin endpoint's.
-        close: the server's own stop. Called in ``drain`` once nobody waits in the accept queue; it closes the listener, and
-            may block or be a coroutine function. None: the server hears the signal itself, which is kept from it until then.
+        close: the server's own stop, which closes the listener; it may block or be a coroutine function. Called in ``drain``
+            once what was counted in with ``enter`` is counted out (some servers' stop would cut it) and nobody waits in the
+            accept queue, and in any case before the hook's soft deadline. None: the server hears the signal itself, which is
+            kept from it until then.
         refuse: called when ``drain`` begins, for servers that must be told to answer 503.
 
-        Both run on the event loop that runs where this is called, else on a worker. What is counted in with ``enter`` is
-        waited for afterwards, until the end of ``drain``. Sets ``serving``; never blocks.
+        Both run on the event loop that runs where this is called, else on a worker. ``drain`` then waits for what is still in
+        flight. Sets ``serving``; never blocks.
 
         Raises BadValue, TooLate, Closed.
         """

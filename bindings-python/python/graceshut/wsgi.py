@@ -94,14 +94,16 @@ class Middleware:
             file: Iterable[bytes] = _counted_file(result, gs.leave)
             return file
         after = self._end_after
+        # Servers that ask send a Content-Length for one that is 1 long; waitress takes a `__len__` at its word.
+        kind = _CountedSized if hasattr(result, "__len__") else _Counted
         if after is None:
-            return _Counted(result, gs.leave)
+            return kind(result, gs.leave)
 
         def is_over() -> bool:
             since = server.drains_since
             return since is not None and not sized and time.monotonic() - since >= after
 
-        return _Counted(result, gs.leave, is_over)
+        return kind(result, gs.leave, is_over)
 
 
 class _Counted:
@@ -120,10 +122,6 @@ class _Counted:
             if is_over():
                 return
 
-    def __len__(self) -> int:
-        # Servers that ask send a Content-Length for one that is 1 long.
-        return len(self._result)  # type: ignore[arg-type]
-
     def close(self) -> None:
         if self._over:
             return
@@ -134,6 +132,11 @@ class _Counted:
                 close()
         finally:
             self._leave()
+
+
+class _CountedSized(_Counted):
+    def __len__(self) -> int:
+        return len(self._result)  # type: ignore[arg-type]
 
 
 def _counted_file(result: Any, leave: Callable[[], None]) -> Any:

@@ -116,3 +116,13 @@ graceshut.install(graze=3)  # type: ignore[call-arg]  # pyright: ignore[reportCa
 gs.hook("drain", 3)  # type: ignore[call-overload]  # pyright: ignore[reportArgumentType, reportCallIssue]
 gs.hook("drain", fork="both")  # type: ignore[call-overload]  # pyright: ignore[reportArgumentType]
 gs.no_such_method()  # type: ignore[attr-defined]  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType]
+
+
+def serve(server: Any) -> None:
+    one = gs.listener(server, server.close, lambda: None, name="api")
+    assert_type(one, graceshut.Listener)
+    assert_type(one.enter(), bool)
+    assert_type(one.stopping, bool)
+    one.leave()
+    with one as same:
+        assert_type(same, graceshut.Listener)
