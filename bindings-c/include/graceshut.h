@@ -107,6 +107,9 @@
 /** Call the handler that was there before, if it was a function. */
 #define GRACESHUT_CHAIN_ALWAYS 1
 
+/** As ALWAYS, but never a runtime's own handler that ends the process (a JVM's, Node's, a Go program's): what a C program has. */
+#define GRACESHUT_CHAIN_UNLESS_IT_EXITS 2
+
 /** Uninstalled, or a forked child that has not installed. */
 #define GRACESHUT_IDLE 0
 
@@ -481,6 +484,17 @@ int graceshut_state(const graceshut_t *gs);
  * Pointers: As `graceshut_uninstall`.
  */
 char *graceshut_phase(const graceshut_t *gs);
+
+/**
+ * A library was loaded or a server started, which may have taken signals: graceshut looks for other handlers in the moments that
+ * follow (10 ms to 5 s), as it does after `graceshut_install` and after a hook is registered. At most 32 times in the life of a
+ * process. Any thread; never blocks. (spec 3.5)
+ *
+ * Errors: NULL.
+ *
+ * Pointers: As `graceshut_uninstall`.
+ */
+int graceshut_look_soon(const graceshut_t *gs);
 
 /**
  * For bindings: the program has a handler of its own for `signo` (`has` not 0) that hears of the signal too, or has one no more

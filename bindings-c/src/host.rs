@@ -11,6 +11,8 @@ use crate::text::{optional, required};
 pub const GRACESHUT_CHAIN_NEVER: c_int = 0;
 /// Call the handler that was there before, if it was a function.
 pub const GRACESHUT_CHAIN_ALWAYS: c_int = 1;
+/// As ALWAYS, but never a runtime's own handler that ends the process (a JVM's, Node's, a Go program's): what a C program has.
+pub const GRACESHUT_CHAIN_UNLESS_IT_EXITS: c_int = 2;
 
 /// Leaves the process through the host's own exit, with `code`. Called at most once, on a thread of graceshut, after the
 /// report is written; may return at once and leave later: the watchdog ends what never leaves. (spec 6.5)
@@ -115,6 +117,7 @@ impl Host for ForeignHost {
         // SAFETY: function and data were given together for this call.
         match self.chain.map(|chain| unsafe { chain(signo, self.user_data) }) {
             Some(GRACESHUT_CHAIN_ALWAYS) => Chain::Always,
+            Some(GRACESHUT_CHAIN_UNLESS_IT_EXITS) => Chain::UnlessItExits,
             _ => Chain::Never,
         }
     }

@@ -6,7 +6,7 @@ use graceshut::{Chain, Error, ErrorKind, HookError, Installer, Native, Runtime, 
 
 use crate::callback::{UserData, graceshut_destroy_fn};
 use crate::error::{guard, guard_or};
-use crate::host::{ForeignHost, GRACESHUT_CHAIN_ALWAYS, GRACESHUT_CHAIN_NEVER};
+use crate::host::{ForeignHost, GRACESHUT_CHAIN_ALWAYS, GRACESHUT_CHAIN_NEVER, GRACESHUT_CHAIN_UNLESS_IT_EXITS};
 use crate::options::{graceshut_options, limit, micros, read};
 use crate::text::{c_string, give, null, optional, required};
 
@@ -234,6 +234,23 @@ pub unsafe extern "C" fn graceshut_phase(gs: *const graceshut_t) -> *mut c_char 
     })
 }
 
+/// A library was loaded or a server started, which may have taken signals: graceshut looks for other handlers in the moments that
+/// follow (10 ms to 5 s), as it does after `graceshut_install` and after a hook is registered. At most 32 times in the life of a
+/// process. Any thread; never blocks. (spec 3.5)
+///
+/// Errors: NULL.
+///
+/// # Safety
+/// As `graceshut_uninstall`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn graceshut_look_soon(gs: *const graceshut_t) -> c_int {
+    guard(|| {
+        // SAFETY: forwarded from the caller.
+        unsafe { handle(gs) }?.look_soon();
+        Ok(())
+    })
+}
+
 /// For bindings: the program has a handler of its own for `signo` (`has` not 0) that hears of the signal too, or has one no more
 /// (0, as at install). When the plan is over after such a signal the program is given until D to leave by itself before
 /// `graceshut_exit_fn` is called, unless the option "leave" says otherwise. What the binding itself put in place does not count, nor
@@ -437,6 +454,7 @@ pub unsafe extern "C" fn graceshut_rearm(gs: *const graceshut_t, signo: c_int, c
         let chain = match chain {
             GRACESHUT_CHAIN_NEVER => Chain::Never,
             GRACESHUT_CHAIN_ALWAYS => Chain::Always,
+            GRACESHUT_CHAIN_UNLESS_IT_EXITS => Chain::UnlessItExits,
             other => return Err(Error::new(ErrorKind::BadValue, format!("chain {other} is no GRACESHUT_CHAIN_*"))),
         };
         // SAFETY: forwarded from the caller.

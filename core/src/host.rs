@@ -81,4 +81,14 @@ impl Host for Native {
     fn version(&self) -> String {
         env!("CARGO_PKG_VERSION").to_owned()
     }
+
+    /// A handler that the program set begins the program's own stop, and is called as it would be without graceshut.
+    fn chain(&self, signo: i32) -> Chain {
+        let _ = signo;
+        Chain::UnlessItExits
+    }
+
+    fn has_own_handler(&self, signo: i32) -> bool {
+        crate::signal::neighbour::another_hears(signo)
+    }
 }

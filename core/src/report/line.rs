@@ -4,12 +4,13 @@ use std::fmt::Write;
 use std::time::Duration;
 
 use super::Report;
+use crate::clock::micros;
 use crate::plan::format_duration;
 
 /// `graceshut: clean in 412ms of 9.7s after TERM: announce 2ms, drain 310ms, flush 80ms, close 20ms; exit 0`
 #[must_use]
 pub fn human_line(report: &Report) -> String {
-    let d = |us: u64| format_duration(rounded(us));
+    let d = |us: u64| format_duration(rounded(Duration::from_micros(us)));
     let mut line = format!("graceshut: {} in {}", report.outcome, d(report.used_us));
     if let Some(budget) = report.budget_us {
         let _ = write!(line, " of {}", d(budget));
@@ -42,7 +43,7 @@ pub fn human_line(report: &Report) -> String {
 /// `graceshut: made to leave 7.3s after the plan; 2 still in flight; degraded; exit 1`: how the process left, where that is news.
 #[must_use]
 pub fn leave_line(report: &Report) -> String {
-    let after = format_duration(rounded(report.leave.after_us.unwrap_or(0)));
+    let after = format_duration(rounded(Duration::from_micros(report.leave.after_us.unwrap_or(0))));
     let mut line = match report.leave.how.as_str() {
         "made_to" => {
             format!("graceshut: the program had not left by itself at its deadline, {after} after the plan: made to leave")
@@ -61,7 +62,8 @@ pub fn leave_line(report: &Report) -> String {
 }
 
 /// Three significant places are enough for a person.
-fn rounded(us: u64) -> Duration {
+pub(crate) fn rounded(d: Duration) -> Duration {
+    let us = micros(d);
     let step = match us {
         0..=999 => 1,
         1_000..=99_999 => 100,

@@ -8,6 +8,7 @@ mod notify;
 mod write;
 
 pub(crate) use fold::{Facts, fold};
+pub(crate) use line::rounded;
 pub use line::{human_line, leave_line};
 pub use notify::Notify;
 pub(crate) use write::deliver;

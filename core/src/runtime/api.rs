@@ -370,6 +370,14 @@ impl Runtime {
         Ok(())
     }
 
+    /// For bindings: a library was loaded or a server started, which may have taken signals. Looks for other handlers in the moments
+    /// that follow, as after a registration, where the host has to look at all (spec 3.5). Any thread; never blocks.
+    pub fn look_soon(&self) {
+        if self.shared.is_open() && self.shared.watching.ask() {
+            self.shared.wake_engine();
+        }
+    }
+
     /// For bindings: the program has a handler of its own for `signo` that hears of the signal too, or has one no more. As
     /// [`Host::has_own_handler`](crate::Host::has_own_handler) (either is enough), for bindings that are told of changes. Any
     /// thread, at any time before the plan is over; never blocks (spec 6.6).

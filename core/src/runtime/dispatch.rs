@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::SeqCst;
 use std::time::Duration;
 
+use super::looks::Looks;
 use super::reporter::WRITE_LIMIT;
 use super::workers::Job;
 use super::{Core, Shared, Slot};
@@ -16,8 +17,6 @@ use crate::inflight;
 use crate::plan::margin_of;
 use crate::signal::{self, Caught};
 
-/// How often somebody else's handler is looked for where nobody tells (spec 3.5).
-const LOOK_EVERY: Duration = Duration::from_secs(5);
 /// Commands carried out at a time: the list is made once, at install (spec 8.7).
 const AT_A_TIME: usize = 64;
 /// How long after the end of the plan the report may keep the door shut.
@@ -38,7 +37,7 @@ enum Tell {
 pub(super) struct Dispatch {
     shared: Arc<Shared>,
     tells: Vec<Tell>,
-    look_at: At,
+    looks: Looks,
     /// When the door is opened although the report is not written.
     door_at: At,
 }
@@ -54,8 +53,8 @@ struct Todo {
 
 impl Dispatch {
     pub(super) fn new(shared: Arc<Shared>) -> Dispatch {
-        let look_at = if shared.host.must_poll() { At::now().plus(LOOK_EVERY) } else { At::NEVER };
-        Dispatch { shared, tells: Vec::with_capacity(AT_A_TIME), look_at, door_at: At::NEVER }
+        let looks = Looks::new(shared.host.must_poll(), At::now());
+        Dispatch { shared, tells: Vec::with_capacity(AT_A_TIME), looks, door_at: At::NEVER }
     }
 
     /// The thread's body; ends when the runtime is closed.
@@ -73,13 +72,13 @@ impl Dispatch {
                 continue;
             }
             let now = At::now();
-            self.look_for_strangers(now);
+            self.looks.look(&self.shared, now);
             self.open_stuck_door(now);
             let grow = [&self.shared.native, &self.shared.host_lane].map(|pool| {
                 pool.grow(now);
                 pool.grow_at()
             });
-            signal::wake().wait(seen, next.min(grow[0]).min(grow[1]).min(self.look_at).min(self.door_at));
+            signal::wake().wait(seen, next.min(grow[0]).min(grow[1]).min(self.looks.next()).min(self.door_at));
         }
     }
 
@@ -152,16 +151,6 @@ impl Dispatch {
             let _ = catch_unwind(AssertUnwindSafe(|| carry_out(shared, tell)));
         }
         if over { shared.events.bell() } else { shared.events.bell_if_heard() }
-    }
-
-    fn look_for_strangers(&mut self, now: At) {
-        if now < self.look_at {
-            return;
-        }
-        self.look_at = now.plus(LOOK_EVERY);
-        for replaced in signal::look(true) {
-            self.shared.events.say_replaced(&replaced);
-        }
     }
 
     /// The report hangs (a dead file server): somebody else opens the door.

@@ -11,7 +11,8 @@ use std::time::Duration;
 use serde::Serialize;
 
 use crate::clock::{At, micros};
-use crate::report::Notify;
+use crate::plan::format_duration;
+use crate::report::{Notify, rounded};
 use crate::signal::Replaced;
 use crate::wake::Wake;
 
@@ -66,6 +67,8 @@ pub(crate) struct Events {
     heard: AtomicBool,
     /// Somebody asked for the state in one line.
     status_asked: AtomicBool,
+    /// Lines for stderr.
+    lines: Mutex<VecDeque<String>>,
     /// T0 once there is one, for events that are of the moment; 0 before.
     t0: AtomicU64,
     notify: Option<Notify>,
@@ -79,6 +82,7 @@ impl Events {
             subscribers: Mutex::new(Vec::new()),
             heard: AtomicBool::new(false),
             status_asked: AtomicBool::new(false),
+            lines: Mutex::new(VecDeque::new()),
             t0: AtomicU64::new(0),
             notify,
         }
@@ -170,11 +174,16 @@ impl Events {
         self.say(EventView { phase, hook, value: Some(done), total: Some(total), ..self.moment("progress") });
     }
 
-    pub(super) fn say_replaced(&self, replaced: &Replaced) {
+    /// `unseen`: for how long nobody had looked.
+    pub(super) fn say_replaced(&self, replaced: &Replaced, unseen: Duration) {
         let name = crate::signal::name_of(replaced.signo).unwrap_or("?");
         let by = replaced.by.as_deref().unwrap_or("somebody");
         let outcome = if replaced.repaired { "repaired" } else { "replaced" };
-        let message = Some(format!("the handler of {name} was replaced by {by}"));
+        let missed = if replaced.repaired { "; signals of that time may have been missed" } else { "" };
+        let message = Some(format!(
+            "the handler of {name} was replaced by {by}, at most {} ago{missed}",
+            format_duration(rounded(unseen))
+        ));
         let value = u64::try_from(replaced.signo).ok();
         self.say(EventView { outcome: Some(outcome.to_owned()), message, value, ..self.moment("handler") });
     }
@@ -189,6 +198,16 @@ impl Events {
     pub(super) fn say_left(&self, count: u64) {
         let message = Some(format!("{count} still in flight when drain could wait no longer"));
         self.say(EventView { message, value: Some(count), ..self.moment("log") });
+    }
+
+    /// Leaves a line for stderr to the report's thread: stderr may be stuck.
+    pub(super) fn ask_to_say(&self, line: String) {
+        self.lines.lock().unwrap_or_else(PoisonError::into_inner).push_back(line);
+        self.wake.notify();
+    }
+
+    pub(super) fn next_line(&self) -> Option<String> {
+        self.lines.lock().unwrap_or_else(PoisonError::into_inner).pop_front()
     }
 
     /// The `status` action: the report's thread says it.

@@ -8,6 +8,7 @@ use super::by_itself::ByItself;
 use super::dispatch::Dispatch;
 use super::events::Events;
 use super::leave::Door;
+use super::looks::Watching;
 use super::reload::Reload;
 use super::watchdog::Watchdog;
 use super::workers::{Workers, join_all_but};
@@ -244,6 +245,7 @@ impl Shared {
             watchdog_on,
             door: Door::default(),
             by_itself: ByItself::default(),
+            watching: Watching::default(),
             reload: Reload::default(),
             events: Events::new(notify),
             closed: AtomicBool::new(false),

@@ -21,6 +21,7 @@ mod install;
 mod join;
 mod last_word;
 mod leave;
+mod looks;
 mod reload;
 mod reporter;
 mod watchdog;
@@ -81,6 +82,7 @@ pub(crate) struct Shared {
     watchdog_on: bool,
     door: Door,
     by_itself: ByItself,
+    watching: looks::Watching,
     reload: Reload,
     pub(crate) events: events::Events,
     closed: AtomicBool,
@@ -206,7 +208,7 @@ impl Shared {
                 }
             }
         };
-        if wake {
+        if wake || this.watching.ask() {
             this.wake_engine();
         }
         Ok(id)

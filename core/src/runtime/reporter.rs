@@ -8,6 +8,7 @@ use super::api::Finished;
 use super::events::EventView;
 use super::{Core, Shared};
 use crate::clock::{At, micros};
+use crate::config::ReportTo;
 use crate::engine::{Engine, HookId, Leaving, Record, What};
 use crate::report::{self, Facts, HandlerInfo, HostInfo, Report};
 use crate::signal;
@@ -40,6 +41,7 @@ pub(super) fn run(shared: &Arc<Shared>) {
         if shared.events.status_was_asked() {
             shared.events.say_status(&shared.status_line());
         }
+        shared.say_lines();
         shared.leave_if_due();
         shared.events.wake.wait(seen, shared.by_itself.until());
     }
@@ -127,6 +129,16 @@ impl Shared {
         }
     }
 
+    /// Lines for stderr that other threads left, which must not be held up by it; none where no report is wanted.
+    fn say_lines(&self) {
+        while let Some(line) = self.events.next_line() {
+            if self.config.report.value != ReportTo::None {
+                // As for the report: what cannot be written is dropped.
+                let _ = report::deliver(&ReportTo::Line, &line, "", At::now().plus(WRITE_LIMIT));
+            }
+        }
+    }
+
     fn hear_last_words(&self) {
         let now = At::now();
         let d = self.with_engine(|e| e.deadline()).unwrap_or(At::NEVER);
@@ -191,7 +203,7 @@ impl Shared {
                 }
                 .to_owned(),
                 repairs: signal::repairs(a.signo),
-                missed: false,
+                missed: self.watching.may_have_missed(a.signo),
             })
             .collect()
     }

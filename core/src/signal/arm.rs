@@ -14,7 +14,7 @@ use super::chain::{Saved, saved};
 use super::disposition::{Disposition, bit, query, set};
 use super::name::name_of;
 use super::words::{LIVE, Live};
-use super::{handler, mask};
+use super::{handler, mask, neighbour};
 use crate::error::{Error, ErrorKind};
 use crate::process::{fork, objects, rendezvous};
 
@@ -29,6 +29,8 @@ pub enum Chain {
     Never,
     /// When it is a function; SIG_DFL is never acted on.
     Always,
+    /// As `Always`, but never a runtime's own handler that ends the process, a JVM's for instance (see `neighbour`).
+    UnlessItExits,
 }
 
 /// A signal to take.
@@ -132,6 +134,12 @@ pub fn arm(signals: &[Managed]) -> Result<Vec<Armed>, Error> {
         mask::remember_host();
     }
     fork::claim()?;
+    let done = take_all(live, signals)?;
+    signals.iter().filter(|m| m.chain == Chain::UnlessItExits).for_each(|m| chain_unless_it_exits(m.signo));
+    Ok(done)
+}
+
+fn take_all(live: &Live, signals: &[Managed]) -> Result<Vec<Armed>, Error> {
     let mut done = Vec::with_capacity(signals.len());
     let mut fresh = Vec::with_capacity(signals.len());
     let _lock = Locked::take(live);
@@ -155,6 +163,14 @@ pub fn arm(signals: &[Managed]) -> Result<Vec<Armed>, Error> {
     Ok(done)
 }
 
+/// [`Chain::UnlessItExits`]: chained to as soon as it is known that what is under ours does no harm. Without the lock, since the
+/// loader is asked (invariant 3).
+fn chain_unless_it_exits(signo: i32) {
+    let Some(saved) = saved(signo) else { return };
+    let top = saved.top();
+    saved.set_chained(!top.is_function() || !neighbour::ends_the_process(top.handler));
+}
+
 fn take(live: &Live, saved: &Saved, managed: &Managed) -> io::Result<(Armed, bool)> {
     let signo = managed.signo;
     let found = query(signo).ok_or_else(io::Error::last_os_error)?;
@@ -169,7 +185,7 @@ fn take(live: &Live, saved: &Saved, managed: &Managed) -> io::Result<(Armed, boo
         }
         return Ok((Armed { signo, inherited_ignored, taken: false }, false));
     }
-    saved.set_chained(managed.chain == Chain::Always);
+    saved.set_chain(managed.chain);
     if !was_armed {
         live.armed.fetch_or(bit(signo), Ordering::SeqCst);
         if let Err(error) = put_ours(saved, signo, found) {
@@ -263,6 +279,9 @@ pub fn look(repair: bool) -> Vec<Replaced> {
             saved.expose();
             let count = &live.repairs[signo as usize];
             let mut repaired = false;
+            if saved.asks_first() {
+                saved.set_chained(false);
+            }
             if repair && count.load(Ordering::SeqCst) < MAX_REPAIRS && put_ours(saved, signo, found).is_ok() {
                 count.fetch_add(1, Ordering::SeqCst);
                 repaired = true;
@@ -278,6 +297,9 @@ pub fn look(repair: bool) -> Vec<Replaced> {
             libc::SIG_IGN => Some("SIG_IGN".to_owned()),
             place => objects::owner_of(place),
         };
+        if saved(replaced.signo).is_some_and(Saved::asks_first) {
+            chain_unless_it_exits(replaced.signo);
+        }
     }
     replaced
 }
@@ -293,14 +315,18 @@ pub fn rearm(signo: i32, chain: Chain) -> Result<(), Error> {
         Error::new(ErrorKind::NotInstalled, format!("{what} is not managed in this process: install first, or name it there"))
     };
     let live = mine().ok_or_else(not_armed)?;
-    let _lock = Locked::take(live);
+    let lock = Locked::take(live);
     let saved = saved(signo).filter(|_| live.is_armed(signo)).ok_or_else(not_armed)?;
     let failed = |error| Error::os(&format!("sigaction for {}", said(signo)), &error);
     let found = query(signo).ok_or_else(|| failed(io::Error::last_os_error()))?;
-    saved.set_chained(chain == Chain::Always);
+    saved.set_chain(chain);
     if !saved.is_ours(found.handler) {
         saved.expose();
         put_ours(saved, signo, found).map_err(failed)?;
+    }
+    drop(lock);
+    if chain == Chain::UnlessItExits {
+        chain_unless_it_exits(signo);
     }
     Ok(())
 }
@@ -325,6 +351,9 @@ fn give_back(live: &Live, signo: i32) -> Disarmed {
     // Invariant 1: a handler that started before the change above still records.
     live.armed.fetch_and(!bit(signo), Ordering::SeqCst);
     live.repairs[signo as usize].store(0, Ordering::SeqCst);
+    if let Some(saved) = saved(signo) {
+        saved.forget_calls();
+    }
     if restored { Disarmed::Restored(signo) } else { Disarmed::LeftForeign(signo) }
 }
 

@@ -14,6 +14,7 @@
 
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 
+use super::arm::Chain;
 use super::disposition::Disposition;
 use super::handler;
 
@@ -36,6 +37,10 @@ pub(super) struct Saved {
     shown: AtomicUsize,
     /// Call the saved handler?
     chained: AtomicBool,
+    /// Whether to call it is asked anew for every handler found (`Chain::UnlessItExits`).
+    asks_first: AtomicBool,
+    /// It was called since it was armed.
+    called: AtomicBool,
     /// Ours was found replaced once: somebody may hold our address, so a handler found later may call it.
     exposed: AtomicBool,
     /// The bottom of the stack was there before us, so it cannot lead back.
@@ -83,6 +88,8 @@ static SAVED: [Saved; 65] = [const {
         count: AtomicUsize::new(0),
         shown: AtomicUsize::new(0),
         chained: AtomicBool::new(false),
+        asks_first: AtomicBool::new(false),
+        called: AtomicBool::new(false),
         exposed: AtomicBool::new(false),
         pristine: AtomicBool::new(false),
         outside: AtomicUsize::new(usize::MAX),
@@ -201,6 +208,31 @@ impl Saved {
         self.chained.store(chained, Ordering::SeqCst);
     }
 
+    /// Not chained to before it is known what is there, where that has to be asked.
+    pub(super) fn set_chain(&self, chain: Chain) {
+        self.asks_first.store(chain == Chain::UnlessItExits, Ordering::SeqCst);
+        self.set_chained(chain == Chain::Always);
+    }
+
+    pub(super) fn asks_first(&self) -> bool {
+        self.asks_first.load(Ordering::SeqCst)
+    }
+
+    /// True when a handler would be called after ours.
+    pub(super) fn has_next(&self) -> bool {
+        let top = self.top();
+        self.is_chained() && top.is_function() && !self.is_ours(top.handler)
+    }
+
+    /// True when one was called since the signal was armed; one that asked for SA_RESETHAND is gone by then.
+    pub(super) fn has_called(&self) -> bool {
+        self.called.load(Ordering::SeqCst)
+    }
+
+    pub(super) fn forget_calls(&self) {
+        self.called.store(false, Ordering::SeqCst);
+    }
+
     /// The handler function to call at `depth` (1 = the top), if this signal is chained. One that asked for SA_RESETHAND is
     /// given out once.
     pub(super) fn next(&self, depth: u32) -> Option<usize> {
@@ -216,6 +248,7 @@ impl Saved {
             let slot = &self.levels.get(level)?.handler;
             slot.compare_exchange(found.handler, libc::SIG_DFL, Ordering::SeqCst, Ordering::SeqCst).ok()?;
         }
+        self.called.store(true, Ordering::SeqCst);
         Some(found.handler)
     }
 

@@ -15,6 +15,7 @@ pub mod disposition;
 mod handler;
 pub mod mask;
 pub mod name;
+pub mod neighbour;
 mod words;
 
 pub use arm::{Armed, Chain, Disarmed, MAX_REPAIRS, Managed, Replaced, arm, armed, disarm, look, rearm, repairs};

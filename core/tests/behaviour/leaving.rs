@@ -21,8 +21,9 @@ crate::suite!("leaving",
         r6_6_underscore_exit_leaves_the_report,
         r6_6_a_process_that_lingers_says_so,
         r6_6_own_handlers_are_checked,
+        r6_6_a_handler_in_the_kernel_is_the_programs_own,
     ],
-    children: [handling, bad_signals]);
+    children: [handling, bad_signals, by_flag]);
 
 fn leave() -> Option<Leave> {
     match arg("GS_LEAVE").as_str() {
@@ -194,4 +195,42 @@ fn bad_signals() {
 
 fn r6_6_own_handlers_are_checked() {
     Kid::new("bad_signals").end().code(0).said("checked");
+}
+
+static FLAG: std::sync::atomic::AtomicBool = std::sync::atomic::AtomicBool::new(false);
+
+extern "C" fn set_flag(_: i32) {
+    FLAG.store(true, std::sync::atomic::Ordering::SeqCst);
+}
+
+/// The daemon of the textbook: a handler sets a flag, main looks at it, finishes its round and leaves. Nobody calls `wait`.
+fn by_flag() {
+    let handle = || unsafe {
+        let mut act: libc::sigaction = std::mem::zeroed();
+        act.sa_sigaction = set_flag as extern "C" fn(i32) as usize;
+        act.sa_flags = arg("GS_FLAGS").parse().unwrap_or(0);
+        libc::sigaction(libc::SIGTERM, &act, std::ptr::null_mut());
+    };
+    let later = arg("GS_ORDER") == "later";
+    if !later {
+        handle();
+    }
+    let gs = install(grace(3000)).unwrap();
+    if later {
+        handle();
+        until("the repair", || gs.handlers().iter().all(|h| h.state == "ours"));
+    }
+    saying(&gs, "flush", "flushed");
+    ready();
+    until("the flag", || FLAG.load(std::sync::atomic::Ordering::SeqCst));
+    std::thread::sleep(ms(1000));
+    say("stopped by itself");
+}
+
+fn r6_6_a_handler_in_the_kernel_is_the_programs_own() {
+    for (order, flags) in [("first", 0), ("later", 0), ("first", libc::SA_RESETHAND)] {
+        let kid = Kid::new("by_flag").env("GS_ORDER", order).env("GS_FLAGS", &flags.to_string());
+        let end = term(kid).code(0).said("flushed").said("stopped by itself").within(ms(1000), ms(1500));
+        assert_eq!(end.report()["leave"]["how"], "by_itself", "{order} {flags}");
+    }
 }
