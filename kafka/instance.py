@@ -27,6 +27,8 @@ class Stop:
     status: int | None = None
     outcome: str = "-"
     reassigned: float | None = None
+    #: No other instance was sure to be there: when the group was stable says nothing.
+    alone: bool = False
     hooks: list[str] = field(default_factory=list)
 
 

@@ -24,6 +24,8 @@ class Sink:
         self.store = store
         self.first: dict[int, float] = {}
         self.writes = 0
+        #: Requests taken, by instance.
+        self.taken: dict[str, int] = {}
         self.refused: dict[str, int] = {}
         self.dropped: dict[str, int] = {}
         #: Instances whose request is being held.
@@ -69,6 +71,7 @@ class Sink:
         now = time.time()
         with self._lock:
             self.writes += len(ids)
+            self.taken[name] = self.taken.get(name, 0) + 1
             for one in ids:
                 self.first.setdefault(one, now)
         return 200

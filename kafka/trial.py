@@ -37,6 +37,7 @@ class Kind:
     uses: str = r"graceshut|\bgs\b"
     baseline: bool = False
     skip: list[str] = field(default_factory=list)
+    only: list[str] = field(default_factory=list)
 
     @staticmethod
     def read(file: pathlib.Path, words: dict[str, str]) -> Kind:
@@ -52,6 +53,9 @@ class Kind:
             raw[key] = fill(raw.get(key, []))
         raw["env"] = {key: fill(value) for key, value in raw.get("env", {}).items()}
         return Kind(**raw)
+
+    def takes(self, case: str) -> bool:
+        return case not in self.skip and (not self.only or case in self.only)
 
     def user_lines(self) -> list[str]:
         """Lines of its source that speak of graceshut, but imports and comments."""
@@ -199,7 +203,7 @@ class Trial:
             else:
                 # Work was left undone, and the report has to say so.
                 check(stop.status not in (0, None) and stop.outcome in ("degraded", "forced"), "%s: status %s, %s" % (stop.name, stop.status, stop.outcome))
-            if self.case != "broker":
+            if self.case != "broker" and not stop.alone:
                 # From the signal on, or where the plan needed its time, from the end of the process.
                 since = 0.0 if self.case == "rolling" else stop.gone or 0.0
                 late = (stop.reassigned if stop.reassigned is not None else WATCHED_FOR) - since
@@ -216,8 +220,8 @@ class Trial:
             return low if low == high else "%s to %s" % (low, high)
 
         gone = span([s.gone for s in self.stops if s.gone is not None] or [0.0])
-        back = [s.reassigned for s in self.stops]
-        reassigned = "never" if None in back else span([b for b in back if b is not None] or [0.0])
+        back = [s.reassigned for s in self.stops if not s.alone]
+        reassigned = "never" if None in back else span(back) if back else "-"
         return [
             self.kind.name, self.case, str(len(self.stops)), str(self.produced), str(self.lost), str(self.dup), gone,
             each(lambda s: "killed" if s.killed else str(s.status)), each(lambda s: s.outcome), reassigned, "%.1f" % self.delay,

@@ -9,11 +9,13 @@ import sys
 
 HERE = pathlib.Path(__file__).resolve().parent.parent
 EXAMPLES = HERE.parent / "examples" / "python"
+#: These run under `make test-kafka`.
+KAFKA = HERE.parent / "examples" / "kafka" / "python"
 
 
 def test_the_readme_quotes_files():
     snippets = re.findall(r"```python\n(.*?)```", (HERE / "README.md").read_text(), re.S)
-    files = [p.read_text() for p in EXAMPLES.glob("*.py")]
+    files = [p.read_text() for folder in (EXAMPLES, KAFKA) for p in folder.glob("*.py")]
     assert snippets
     for snippet in snippets:
         assert any(snippet.strip() in text for text in files), snippet

@@ -40,7 +40,7 @@ step = st.one_of(
 )
 scripts = st.lists(step, max_size=40).map(lambda steps: [("assign", set(range(PARTITIONS))), *steps])
 writes = st.lists(st.sampled_from(["ok", "ok", "ok", "raise", "hang"]), max_size=8)
-many = settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+many = settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 class World:

@@ -61,6 +61,7 @@ class _Member:
         #: Held during a write and its commit: a revocation waits for both.
         self._writing = asyncio.Lock()
         self._leaving, self._loop_over, self._all_over = asyncio.Event(), asyncio.Event(), asyncio.Event()
+        self._left = False
         self._hooks: list[Any] = []
 
     async def _join(self) -> None:
@@ -92,7 +93,7 @@ class _Member:
         """KafkaError where the broker has not what is done; the next commit tries again."""
         from aiokafka import TopicPartition
 
-        offsets = self._ledger.to_commit(only)
+        offsets = {} if self._left else self._ledger.to_commit(only)
         if offsets:
             await self.consumer.commit({TopicPartition(*one): at for one, at in offsets.items()})
             self._ledger.committed(offsets)
@@ -146,6 +147,8 @@ class _Member:
             if not self._writing.locked() and self.consumer.assignment():
                 await self._commit()
         finally:
+            # A write that returns later is no member's any more.
+            self._left = True
             await self.consumer.stop()
 
     async def _leave_without_a_plan(self, error: Optional[BaseException]) -> None:
