@@ -150,9 +150,31 @@ fn send(tid: i32, signo: i32) -> bool {
 }
 
 /// Gives the main thread a managed signal that was kept from it. False where it is not managed, or the thread is gone.
+///
+/// By a code that core tells from a re-raise: the program's own stop begins with it and does not end (spec 6.6).
 #[pyfunction]
 pub(crate) fn signal_main(signo: i32) -> bool {
-    graceshut::signal::armed(signo) && send(main(), signo)
+    graceshut::signal::armed(signo) && hand_on(main(), signo)
+}
+
+fn hand_on(tid: i32, signo: i32) -> bool {
+    /// The head of the kernel's `siginfo_t` for `SI_QUEUE`, at its full size.
+    #[repr(C, align(8))]
+    struct Queued {
+        signo: i32,
+        errno: i32,
+        code: i32,
+        gap: i32,
+        pid: u32,
+        uid: u32,
+        rest: [u64; 13],
+    }
+    const _: () = assert!(size_of::<Queued>() == size_of::<libc::siginfo_t>());
+    // SAFETY: getuid takes nothing and cannot fail.
+    let uid = unsafe { libc::getuid() };
+    let info = Queued { signo, errno: 0, code: libc::SI_QUEUE, gap: 0, pid: raw::pid(), uid, rest: [0; 13] };
+    // SAFETY: the kernel reads one siginfo_t, which `info` is in size and alignment; a thread that does not exist is an error.
+    unsafe { libc::syscall(libc::SYS_rt_tgsigqueueinfo, raw::pid(), tid, signo, &raw const info) == 0 }
 }
 
 /// Our callable was called: the main thread takes what it is told.

@@ -298,6 +298,11 @@ pub(super) fn on_caught(shared: &Arc<Shared>, caught: Caught) {
             // SI_TKILL (tgkill, raise) only ever comes from the process itself; SI_USER from whoever the pid says.
             let own = i32::try_from(shared.pid).unwrap_or(0);
             let self_sent = caught.code == libc::SI_TKILL || (caught.code == libc::SI_USER && caught.pid == own);
+            // What a binding kept from the host's server and now hands on, by a code of its own (`sigqueue` to itself): no news, and
+            // not the re-raise at the end of a stop of the program's own, which only begins (spec 6.6).
+            if caught.code == libc::SI_QUEUE && caught.pid == own && shared.lock().engine.is_stopping() {
+                return;
+            }
             let told = matches!(caught.code, libc::SI_USER | libc::SI_TKILL | libc::SI_QUEUE);
             let sender = told.then_some((caught.pid, caught.uid));
             shared.reload.stop_wins();
