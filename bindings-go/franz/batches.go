@@ -1,0 +1,117 @@
+// Package franz joins consumers of github.com/twmb/franz-go to the shutdown of graceshut: records are collected, written by one
+// call of the program, and committed when that call has returned. A module of its own, so that graceshut needs no Kafka client.
+//
+//	gs, err := graceshut.Install()
+//	go franz.Batches{Runtime: gs, Write: bulk}.Run(kgo.SeedBrokers("127.0.0.1:9092"), kgo.ConsumerGroup("indexer"), kgo.ConsumeTopics("events"))
+//	gs.Wait()
+package franz
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	graceshut "github.com/graceshut/graceshut/bindings-go"
+	"github.com/twmb/franz-go/pkg/kgo"
+)
+
+// Batches consumes records in batches. A record counts as done when the Write that had it returned nil; then its offset is
+// committed, and never before, whatever comes in between: a failed write, a rebalance, a signal.
+//
+// The shutdown: drain takes nothing more and waits for the write under way; flush writes the rest and commits; close leaves the
+// group. A write that is stuck is not committed, and the hook fails.
+type Batches struct {
+	// Runtime is what Install answered.
+	Runtime *graceshut.Runtime
+
+	// Write writes records; those of a partition in order, one call at a time. Where it fails the records stay, and are written
+	// again after Every, with more perhaps: let it be one that may happen twice. ctx is not the poll's: it is cancelled at the soft
+	// deadline of flush, not when the shutdown begins.
+	Write func(ctx context.Context, records []*kgo.Record) error
+
+	// Size is how many records one Write has at most; 500 when 0.
+	Size int
+
+	// Every is how long a record waits for its Write at most; 5 s when 0.
+	Every time.Duration
+
+	// Name is that of the hooks; "kafka" when empty.
+	Name string
+
+	// OnError is told of what goes wrong while it is tried again: writes, commits, fetches. From the goroutine of Run, and from one of
+	// the client's while the group rebalances. slog.Error when nil.
+	OnError func(error)
+}
+
+// Run makes a client of these options and consumes until the shutdown; it returns nil when the group is left, or the error that kept it
+// from beginning. Do not give options for auto-commit, for OnPartitionsRevoked, OnPartitionsLost and BlockRebalanceOnPoll: they are
+// set here.
+func (b Batches) Run(options ...kgo.Opt) error {
+	if b.Runtime == nil || b.Write == nil {
+		return errors.New("franz.Batches needs Runtime and Write")
+	}
+	if b.Size < 0 || b.Every < 0 {
+		return fmt.Errorf("franz.Batches: Size %d and Every %v have to be 0 or more", b.Size, b.Every)
+	}
+	l := newLoop(b)
+	client, err := kgo.NewClient(append(append([]kgo.Opt{}, options...), l.options()...)...)
+	if err != nil {
+		return err
+	}
+	return l.run(client, b.Runtime)
+}
+
+func (l *loop) options() []kgo.Opt {
+	return []kgo.Opt{
+		kgo.DisableAutoCommit(),
+		kgo.BlockRebalanceOnPoll(),
+		kgo.OnPartitionsRevoked(func(_ context.Context, _ *kgo.Client, gone map[string][]int32) { l.revoked(gone) }),
+		kgo.OnPartitionsLost(func(_ context.Context, _ *kgo.Client, gone map[string][]int32) { l.lost(gone) }),
+	}
+}
+
+// registrar is the part of graceshut.Runtime that is needed here.
+type registrar interface {
+	Hook(phase graceshut.Phase, name string, f func(ctx graceshut.Context) error, options ...graceshut.HookOption) (*graceshut.Hook, error)
+}
+
+func (l *loop) run(client consumer, gs registrar) error {
+	l.client = client
+	for _, hook := range []struct {
+		phase graceshut.Phase
+		f     func(ctx graceshut.Context) error
+	}{{graceshut.Drain, l.drain}, {graceshut.Flush, l.flush}, {graceshut.Close, l.close}} {
+		if _, err := gs.Hook(hook.phase, l.name, hook.f); err != nil {
+			client.CloseAllowingRebalance()
+			return err
+		}
+	}
+	l.poll()
+	<-l.left
+	return nil
+}
+
+func newLoop(b Batches) *loop {
+	l := &loop{
+		write: b.Write, size: b.Size, every: b.Every, name: b.Name, tell: b.OnError,
+		epochs: map[part]int{}, uncommitted: map[part]*kgo.Record{}, writing: make(chan struct{}, 1),
+		idle: make(chan struct{}), leaving: make(chan struct{}), left: make(chan struct{}),
+	}
+	if l.size == 0 {
+		l.size = 500
+	}
+	if l.every == 0 {
+		l.every = 5 * time.Second
+	}
+	if l.name == "" {
+		l.name = "kafka"
+	}
+	if l.tell == nil {
+		l.tell = func(err error) { slog.Error("graceshut: kafka", "error", err) }
+	}
+	l.polls, l.stopPolling = context.WithCancel(context.Background())
+	l.writes, l.cancelWrites = context.WithCancelCause(context.Background())
+	return l
+}

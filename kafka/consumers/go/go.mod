@@ -1,0 +1,20 @@
+module consumer
+
+go 1.26.0
+
+require (
+	github.com/graceshut/graceshut/bindings-go v0.0.0
+	github.com/graceshut/graceshut/bindings-go/franz v0.0.0
+	github.com/twmb/franz-go v1.22.3
+)
+
+require (
+	github.com/klauspost/compress v1.20.3 // indirect
+	github.com/pierrec/lz4/v4 v4.1.33 // indirect
+	github.com/twmb/franz-go/pkg/kmsg v1.15.1 // indirect
+)
+
+replace (
+	github.com/graceshut/graceshut/bindings-go => ../../../bindings-go
+	github.com/graceshut/graceshut/bindings-go/franz => ../../../bindings-go/franz
+)
