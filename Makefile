@@ -311,12 +311,13 @@ test-node: adapters-node
 GO_LACKS := $(strip $(if $(HAVE_PYTHON),,TestGoAsAGuestInPython) $(if $(call have,pkg-config),,TestTheSystemsLibrary))
 GO_TEST := go test -count=1 $(if $(GO_LACKS),-skip '^($(subst $(space),|,$(GO_LACKS)))$$')
 
-# With the race detector as well; `adaptertest` is a module of its own, with the real gRPC and errgroup.
+# With the race detector as well; `adaptertest` is a module of its own, with the real gRPC and errgroup, and `franz` for consumers of Kafka.
 test-go: cli c-library go-module
 	$(if $(GO_LACKS),@echo "left out (no Python or no pkg-config): $(GO_LACKS)")
 	cd bindings-go && unformatted="$$(gofmt -l . ../examples/go ../bench/scripts)" && { test -z "$$unformatted" || { echo "gofmt: $$unformatted"; exit 1; }; }
 	cd bindings-go && go vet ./... && $(GO_TEST) ./... && $(GO_TEST) -race ./...
 	cd bindings-go && go vet -tags graceshut_wasm . && go test -count=1 -tags graceshut_wasm -run Wasm .
+	cd bindings-go/franz && go vet ./... && go test -count=1 ./... && go test -race -count=1 ./...
 	cd bindings-go/adaptertest && go vet ./... && go test -count=1 ./...
 
 # Also on a second JDK, where there is one beside the first.

@@ -480,12 +480,15 @@ export interface KafkaTopics {
 export interface KafkaBatches extends KafkaTopics {
   /**
    * Writes messages; they are done when it resolves, and only then committed. One call at a time, messages of a partition in order.
-   * Where it rejects, the messages stay and are written again `seconds` later, with more perhaps: let it be one that may happen
-   * twice (an id for each document). `signal` is aborted at the soft deadline of `flush`, not by the shutdown's begin.
+   * Where it rejects the group is left, and `batches` rejects with that error (see `retry`). Messages may come again, here or elsewhere:
+   * let it be one that may happen twice (an id for each document). `signal` is aborted at the soft deadline of `flush`, not when the
+   * shutdown begins.
    */
   write(messages: KafkaMessage[], options: { signal: AbortSignal }): unknown;
   /** How many messages one write has at most; 500 by default. */
   size?: number;
+  /** After how many seconds a write that failed is tried again, with more messages perhaps, up to `size`. Not said: it is not. */
+  retry?: number;
 }
 
 /** Messages one after another: the loop ends in `drain`. */
@@ -494,11 +497,14 @@ export interface KafkaMessages extends AsyncIterable<KafkaMessage> {
   done(message: KafkaMessage): void;
 }
 
-/** What `gs.kafkajs` adds to a consumer. Either connects, subscribes and runs it, and resolves when it has joined its group. */
+/** What `gs.kafkajs` adds to a consumer. Either connects, subscribes and runs it, once for a consumer. */
 export interface KafkaAcknowledged {
-  /** `drain`: the write under way is waited for; `flush`: the rest is written and committed; `close`: the group is left. */
+  /**
+   * Resolves when the group is left, rejects when it could not begin or a `write` has failed. `drain`: the write under way is waited
+   * for, the rest written; `flush`: what is left is tried once more, and committed; `close`: the group is left.
+   */
   batches(options: KafkaBatches): Promise<void>;
-  /** `drain`: the loop ends; `flush`, `close`: what is done is committed; `close`: the group is left. */
+  /** Resolves when it has joined. `drain`: the loop ends; `flush`, `close`: what is done is committed; `close`: the group is left. */
   messages(options: KafkaTopics): Promise<KafkaMessages>;
 }
 

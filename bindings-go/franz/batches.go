@@ -2,8 +2,10 @@
 // call of the program, and committed when that call has returned. A module of its own, so that graceshut needs no Kafka client.
 //
 //	gs, err := graceshut.Install()
-//	go franz.Batches{Runtime: gs, Write: bulk}.Run(kgo.SeedBrokers("127.0.0.1:9092"), kgo.ConsumerGroup("indexer"), kgo.ConsumeTopics("events"))
-//	gs.Wait()
+//	...
+//	gs.Main(func() error {
+//		return franz.Batches{Runtime: gs, Write: bulk}.Run(kgo.SeedBrokers("127.0.0.1:9092"), kgo.ConsumerGroup("indexer"), kgo.ConsumeTopics("events"))
+//	})
 package franz
 
 import (
@@ -26,9 +28,9 @@ type Batches struct {
 	// Runtime is what Install answered.
 	Runtime *graceshut.Runtime
 
-	// Write writes records; those of a partition in order, one call at a time. Where it fails the records stay, and are written
-	// again after Every, with more perhaps: let it be one that may happen twice. ctx is not the poll's: it is cancelled at the soft
-	// deadline of flush, not when the shutdown begins.
+	// Write writes records; those of a partition in order, one call at a time. Where it fails the loop ends: the group is left and
+	// Run returns the error, see Retry. Records may come again, here or elsewhere: let it be one that may happen twice. ctx is not
+	// the poll's: it is cancelled at the soft deadline of flush, not when the shutdown begins.
 	Write func(ctx context.Context, records []*kgo.Record) error
 
 	// Size is how many records one Write has at most; 500 when 0.
@@ -37,23 +39,26 @@ type Batches struct {
 	// Every is how long a record waits for its Write at most; 5 s when 0.
 	Every time.Duration
 
+	// Retry is how long to wait before a Write that failed is tried again, with more records perhaps, up to Size; 0: it is not.
+	Retry time.Duration
+
 	// Name is that of the hooks; "kafka" when empty.
 	Name string
 
-	// OnError is told of what goes wrong while it is tried again: writes, commits, fetches. From the goroutine of Run, and from one of
+	// OnError is told of what goes wrong and will be tried again: commits, fetches, with Retry writes. From the goroutine of Run, and from one of
 	// the client's while the group rebalances. slog.Error when nil.
 	OnError func(error)
 }
 
-// Run makes a client of these options and consumes until the shutdown; it returns nil when the group is left, or the error that kept it
-// from beginning. Do not give options for auto-commit, for OnPartitionsRevoked, OnPartitionsLost and BlockRebalanceOnPoll: they are
+// Run makes a client of these options and consumes until the shutdown. It returns nil when the group is left, the error of a Write that
+// ended the loop, or the one that kept it from beginning. Do not give options for auto-commit, for OnPartitionsRevoked, OnPartitionsLost and BlockRebalanceOnPoll: they are
 // set here.
 func (b Batches) Run(options ...kgo.Opt) error {
 	if b.Runtime == nil || b.Write == nil {
 		return errors.New("franz.Batches needs Runtime and Write")
 	}
-	if b.Size < 0 || b.Every < 0 {
-		return fmt.Errorf("franz.Batches: Size %d and Every %v have to be 0 or more", b.Size, b.Every)
+	if b.Size < 0 || b.Every < 0 || b.Retry < 0 {
+		return fmt.Errorf("franz.Batches: Size %d, Every %v and Retry %v have to be 0 or more", b.Size, b.Every, b.Retry)
 	}
 	l := newLoop(b)
 	client, err := kgo.NewClient(append(append([]kgo.Opt{}, options...), l.options()...)...)
@@ -79,23 +84,43 @@ type registrar interface {
 
 func (l *loop) run(client consumer, gs registrar) error {
 	l.client = client
+	var hooks []*graceshut.Hook
 	for _, hook := range []struct {
 		phase graceshut.Phase
 		f     func(ctx graceshut.Context) error
 	}{{graceshut.Drain, l.drain}, {graceshut.Flush, l.flush}, {graceshut.Close, l.close}} {
-		if _, err := gs.Hook(hook.phase, l.name, hook.f); err != nil {
+		handle, err := gs.Hook(hook.phase, l.name, hook.f)
+		if err != nil {
+			remove(hooks)
 			client.CloseAllowingRebalance()
 			return err
 		}
+		hooks = append(hooks, handle)
 	}
 	l.poll()
+	l.mu.Lock()
+	failed := l.failed
+	l.mu.Unlock()
+	if failed != nil {
+		// Nothing is left for the hooks to do.
+		remove(hooks)
+		l.leave()
+	}
 	<-l.left
-	return nil
+	return failed
+}
+
+func remove(hooks []*graceshut.Hook) {
+	for _, hook := range hooks {
+		if hook != nil {
+			_, _ = hook.Remove() // running or done: then the shutdown sees to it
+		}
+	}
 }
 
 func newLoop(b Batches) *loop {
 	l := &loop{
-		write: b.Write, size: b.Size, every: b.Every, name: b.Name, tell: b.OnError,
+		write: b.Write, size: b.Size, every: b.Every, retry: b.Retry, name: b.Name, tell: b.OnError,
 		epochs: map[part]int{}, uncommitted: map[part]*kgo.Record{}, writing: make(chan struct{}, 1),
 		idle: make(chan struct{}), leaving: make(chan struct{}), left: make(chan struct{}),
 	}

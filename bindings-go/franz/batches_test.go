@@ -37,6 +37,9 @@ func start(b *broker, name string, settings Batches) *program {
 		settings.Every = 15 * time.Millisecond
 	}
 	settings.OnError = func(error) {}
+	if settings.Retry == 0 {
+		settings.Retry = 10 * time.Millisecond
+	}
 	p := &program{loop: newLoop(settings), hooks: hooked{}}
 	p.m = b.join(p.loop, name)
 	p.client = p.m
@@ -199,6 +202,21 @@ func TestAStuckWriteIsNotCommitted(t *testing.T) {
 	ctx, cancel = context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
 	if err := p.close(graceshut.Context{Context: ctx}); err != nil || b.committed[0] != 0 || len(b.members) != 0 {
+		t.Error(err, b.committed, b.members)
+	}
+}
+
+// Without Retry the error of a write is the program's: the group is left, and nothing of that batch is committed.
+func TestAWriteThatFailsEndsTheLoop(t *testing.T) {
+	t.Parallel()
+	b := newBroker(1, 1)
+	down := errors.New("the store is down")
+	l := newLoop(Batches{Size: 10, Every: time.Millisecond, Write: func(context.Context, []*kgo.Record) error { return down }})
+	m := b.join(l, "p")
+	ended := make(chan error, 1)
+	go func() { ended <- l.run(m, hooked{}) }()
+	b.produce(3)
+	if err := <-ended; !errors.Is(err, down) || b.committed[0] != 0 || len(b.members) != 0 {
 		t.Error(err, b.committed, b.members)
 	}
 }

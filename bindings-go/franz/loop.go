@@ -25,7 +25,10 @@ const (
 	commitLimit = 5 * time.Second
 )
 
-var errUnderWay = errors.New("a write is still under way")
+var (
+	errUnderWay = errors.New("a write is still under way")
+	errWrite    = errors.New("write")
+)
 
 type part struct {
 	topic     string
@@ -40,6 +43,7 @@ type loop struct {
 	write  func(context.Context, []*kgo.Record) error
 	size   int
 	every  time.Duration
+	retry  time.Duration // 0: a write that fails ends the loop
 	name   string
 	tell   func(error)
 	client consumer
@@ -52,6 +56,7 @@ type loop struct {
 	since       time.Time // when the first of the buffer came
 	notBefore   time.Time // after a write that failed: when to try again
 	draining    bool
+	failed      error                // what ended the loop, when it was not the shutdown
 	epochs      map[part]int         // how often a partition went away
 	uncommitted map[part]*kgo.Record // the last one written of each partition, until it is committed
 
@@ -60,8 +65,10 @@ type loop struct {
 	writes       context.Context // ends at the soft deadline of flush
 	cancelWrites context.CancelCauseFunc
 
+	leaveOnce sync.Once
+
 	idle    chan struct{} // the poll loop has ended
-	leaving chan struct{} // close has begun: wait for nothing any more
+	leaving chan struct{} // the group is being left: wait for nothing any more
 	left    chan struct{} // the group is left
 }
 
@@ -69,6 +76,7 @@ type loop struct {
 
 func (l *loop) poll() {
 	defer close(l.idle)
+	defer l.lastWrite()
 	for l.polls.Err() == nil {
 		if room := l.room(); room > 0 {
 			l.take(room)
@@ -77,13 +85,41 @@ func (l *loop) poll() {
 		}
 		if l.due() {
 			l.lock(nil)
-			if err := l.writeAll(); err != nil {
-				l.tell(err)
-			}
+			l.settle(l.writeAll())
 			l.unlock()
 		}
 		l.client.AllowRebalance()
 	}
+}
+
+// settle is what becomes of an error while no hook takes it.
+func (l *loop) settle(err error) {
+	if err == nil {
+		return
+	}
+	l.mu.Lock()
+	ends := errors.Is(err, errWrite) && l.retry == 0 && !l.draining
+	if ends && l.failed == nil {
+		l.failed = err
+	}
+	l.mu.Unlock()
+	if ends {
+		l.stopPolling()
+		return
+	}
+	l.tell(err)
+}
+
+// lastWrite is the loop's own try when the shutdown has ended it; where it fails, flush has another.
+func (l *loop) lastWrite() {
+	l.mu.Lock()
+	due := l.failed == nil && len(l.buffer) > 0
+	l.mu.Unlock()
+	if due && l.lock(l.leaving) {
+		l.settle(l.writeAll())
+		l.unlock()
+	}
+	l.client.AllowRebalance()
 }
 
 func (l *loop) take(room int) {
@@ -166,7 +202,7 @@ func (l *loop) writeAll() error {
 	var failed error
 	if len(records) > 0 {
 		if failed = l.attempt(records); failed != nil {
-			failed = fmt.Errorf("write of %d records: %w", len(records), failed)
+			failed = fmt.Errorf("%w of %d records: %w", errWrite, len(records), failed)
 		}
 	}
 	l.mu.Lock()
@@ -179,7 +215,7 @@ func (l *loop) writeAll() error {
 	}
 	if failed != nil {
 		l.buffer = append(ours, l.buffer...)
-		l.notBefore = time.Now().Add(l.every)
+		l.notBefore = time.Now().Add(l.retry)
 	} else {
 		for _, r := range ours {
 			l.uncommitted[partOf(r)] = r
@@ -241,9 +277,7 @@ func (l *loop) revoked(gone map[string][]int32) {
 		} else {
 			err = l.writeAll()
 		}
-		if err != nil {
-			l.tell(fmt.Errorf("while partitions were revoked: %w", err))
-		}
+		l.settle(err)
 		l.lost(gone)
 		l.unlock()
 		return
@@ -322,12 +356,19 @@ func (l *loop) flush(ctx graceshut.Context) error {
 	}
 }
 
+// leave leaves the group, once.
+func (l *loop) leave() {
+	l.leaveOnce.Do(func() {
+		close(l.leaving)
+		go func() {
+			defer close(l.left)
+			l.client.CloseAllowingRebalance()
+		}()
+	})
+}
+
 func (l *loop) close(ctx graceshut.Context) error {
-	close(l.leaving)
-	go func() {
-		defer close(l.left)
-		l.client.CloseAllowingRebalance()
-	}()
+	l.leave()
 	select {
 	case <-l.left:
 		return nil

@@ -18,8 +18,11 @@ class Program {
     this.helper = kafkajs(this.gs, this.consumer);
   }
 
-  batches(write, options = {}) {
-    return this.helper.batches({ topics: ['t'], size: 10, seconds: 0.02, ...options, write });
+  /** Resolves when it has joined. */
+  async batches(write, options = {}) {
+    this.over = this.helper.batches({ topics: ['t'], size: 10, seconds: 0.02, retry: 0.02, ...options, write });
+    this.over.catch(() => {});
+    await Promise.race([this.over, new Promise((joined) => this.consumer.once(this.consumer.events.GROUP_JOIN, joined))]);
   }
 
   /** The loop of a program that handles one after another and says that it is done. */
@@ -130,6 +133,17 @@ test('batches: "or so many seconds" needs no further message', async () => {
   await program.gs.stop();
 });
 
+test('batches: without retry a write that fails ends it: the group is left, the error is the program’s', async () => {
+  const broker = new Broker(1, 1);
+  const program = new Program(broker, 'p');
+  broker.produce(3);
+  await program.batches(async () => Promise.reject(new Error('the store is down')), { retry: undefined });
+  await assert.rejects(program.over, /the store is down/);
+  assert.deepEqual(broker.committed, [0]);
+  assert.equal(broker.members.size, 0);
+  assert.deepEqual(await program.gs.stop(), { drain: 'ok', flush: 'ok', close: 'ok' });
+});
+
 test('batches: a write that is stuck is never committed, the hooks say so, and the group is left', async () => {
   const broker = new Broker(1, 1);
   const program = new Program(broker, 'p');
@@ -220,7 +234,7 @@ test('bad values are named', async () => {
   await assert.rejects(helper.batches({ topics: [], write }), /topics has to be/);
   await assert.rejects(helper.batches({ topics: ['t'], write, size: 0 }), /size has to be a whole number/);
   await assert.rejects(helper.batches({ topics: ['t'], write, sizes: 1 }), /unknown key "sizes"/);
-  await helper.batches({ topics: ['t'], write });
+  const over = helper.batches({ topics: ['t'], write });
   await assert.rejects(helper.messages({ topics: ['t'] }), /before/);
   await program.gs.stop();
 });

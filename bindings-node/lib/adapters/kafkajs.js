@@ -73,10 +73,16 @@ class Care {
   }
 
   async batches(options) {
-    const given = checked(options, 'batches', ['topics', 'write', 'size', 'seconds', 'fromBeginning']);
+    const given = checked(options, 'batches', ['topics', 'write', 'size', 'seconds', 'retry', 'fromBeginning']);
     if (typeof given.write !== 'function') throw new GraceshutError('bad_value', `write has to be a function, not ${describe(given.write)}`);
-    const form = new Batches({ write: given.write, size: positive(given.size, 'size', 500, true), seconds: positive(given.seconds, 'seconds', 5) });
+    const form = new Batches({
+      write: given.write,
+      size: positive(given.size, 'size', 500, true),
+      seconds: positive(given.seconds, 'seconds', 5),
+      retry: positive(given.retry, 'retry', null),
+    });
     await this.begin(form, 'batches', given);
+    await this.consumption.over;
   }
 
   async messages(options) {

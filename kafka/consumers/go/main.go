@@ -4,6 +4,7 @@ package main
 import (
 	"log"
 	"os"
+	"time"
 
 	graceshut "github.com/graceshut/graceshut/bindings-go"
 	"github.com/graceshut/graceshut/bindings-go/franz"
@@ -14,6 +15,7 @@ func main() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	go franz.Batches{Runtime: gs, Write: bulk}.Run(clientOptions(os.Getenv("TOPIC"))...)
-	gs.Wait()
+	gs.Main(func() error {
+		return franz.Batches{Runtime: gs, Write: bulk, Retry: time.Second}.Run(clientOptions(os.Getenv("TOPIC"))...)
+	})
 }

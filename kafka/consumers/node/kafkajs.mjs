@@ -4,4 +4,4 @@ import { bulk, consumerOf } from './bulk.mjs';
 
 const gs = install();
 const consumer = gs.kafkajs(consumerOf());
-await consumer.batches({ topics: [process.env.TOPIC], write: bulk, fromBeginning: true });
+await consumer.batches({ topics: [process.env.TOPIC], write: bulk, retry: 1, fromBeginning: true });

@@ -2,14 +2,17 @@
 // Batches: messages are collected, written by one call of the program, and committed when that call has returned.
 
 class Batches {
-  constructor({ write, size, seconds }) {
+  /** `retry` null: a write that fails ends the consumption, with its error. */
+  constructor({ write, size, seconds, retry }) {
     this.write = write;
     this.size = size;
     this.wait = seconds * 1000;
+    this.retry = retry === null ? null : retry * 1000;
     this.buffer = [];
     this.writing = null;
     this.timer = null;
-    this.failures = 0;
+    /** The last write failed, and waits for its next try. */
+    this.failed = false;
     this.abort = new AbortController();
   }
 
@@ -46,8 +49,11 @@ class Batches {
     while (this.buffer.length) await this.writeAll();
   }
 
+  /** What is left is written at once; where that fails, flush has another try. */
   drain() {
     this.disarm();
+    const rest = () => (this.buffer.length && !this.consumption.rejoining ? this.writeAll() : undefined);
+    this.settled().then(rest).catch((error) => this.consumption.tell('write failed, and is tried once more in flush', error));
   }
 
   forget() {
@@ -57,11 +63,11 @@ class Batches {
 
   // ---- writing: one at a time ----
 
-  arm() {
+  arm(wait = this.wait) {
     this.timer ??= setTimeout(() => {
       this.timer = null;
       this.begin();
-    }, this.wait);
+    }, wait);
   }
 
   disarm() {
@@ -69,14 +75,16 @@ class Batches {
     this.timer = null;
   }
 
-  /** Writes by itself, and later again where that fails: the messages stay. */
+  /** Writes while no hook asks for it. */
   begin() {
     const { consumption } = this;
     // While a failed write waits for its next try, a full buffer is no reason for one.
-    if (this.writing || !this.buffer.length || consumption.draining || consumption.rejoining || (this.failures && this.timer)) return;
+    if (this.writing || !this.buffer.length || consumption.draining || consumption.rejoining || (this.failed && this.timer)) return;
     this.writeAll().catch((error) => {
-      consumption.tell(`write failed, ${this.buffer.length} messages wait for the next try in ${this.wait} ms`, error);
-      if (!consumption.draining) this.arm();
+      if (consumption.draining) return consumption.tell('write failed, and is tried once more in flush', error);
+      if (this.retry === null) return consumption.fail(error);
+      consumption.tell(`write failed, ${this.buffer.length} messages wait for the next try in ${this.retry} ms`, error);
+      return this.arm(this.retry);
     });
   }
 
@@ -105,12 +113,12 @@ class Batches {
         { signal: this.abort.signal },
       );
     } catch (error) {
-      this.failures++;
+      this.failed = true;
       // Those of an earlier generation come again.
       this.buffer = taken.filter((t) => ledger.isOpen(t)).concat(this.buffer);
       throw error;
     }
-    this.failures = 0;
+    this.failed = false;
     for (const t of taken) ledger.done(t);
     this.buffer = this.buffer.filter((t) => !t.done);
     try {

@@ -58,6 +58,9 @@ class Consumption {
     this.started = null;
     this.committing = Promise.resolve();
     this.released = new Promise((release) => (this.release = release));
+    /** Resolves when the group is left; rejects with what ended the consumption, when it was not the shutdown. */
+    this.over = new Promise((done, fail) => Object.assign(this, { end: done, broken: fail }));
+    this.over.catch(() => {}); // of `messages` it is not waited for
   }
 
   /** Connects, subscribes and runs the consumer; resolves when it has joined its group. */
@@ -185,10 +188,30 @@ class Consumption {
     if (typeof logger === 'function') logger.call(this.consumer).error(`graceshut: ${message}`, { error: String(error?.message ?? error) });
   }
 
+  /** The program's own error ends the consumption: what is done is committed, the group is left, the error is the program's. */
+  fail(error) {
+    this.draining = true;
+    this.form.forget();
+    const leave = async () => {
+      await this.commit().catch((e) => this.tell('the offsets of what is done could not be committed', e));
+      await this.leave();
+    };
+    leave()
+      .catch((e) => this.tell('the group could not be left', e))
+      .then(() => this.broken(error));
+  }
+
+  async leave() {
+    this.left = true;
+    this.release();
+    await this.consumer.disconnect();
+  }
+
   // ---- the shutdown ----
 
   /** Takes nothing more and waits for what is under way. */
   async drain(until) {
+    if (this.draining) return; // it has failed
     this.draining = true;
     this.form.drain();
     this.changes.happened();
@@ -212,12 +235,12 @@ class Consumption {
 
   /** Leaves the group. */
   async close(until) {
+    if (this.left) return;
     await until(this.started.catch(() => {}));
     // What was done since flush, by other hooks of that phase.
     await until(this.commit().catch(() => {}));
-    this.left = true;
-    this.release();
-    if (!(await until(this.consumer.disconnect()))) throw new GraceshutError('timeout', 'the broker has not answered that the consumer leaves its group');
+    if (!(await until(this.leave()))) throw new GraceshutError('timeout', 'the broker has not answered that the consumer leaves its group');
+    this.end();
   }
 }
 
