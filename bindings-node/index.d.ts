@@ -362,8 +362,9 @@ export interface HttpServerOptions extends AdapterOptions {
   upgraded?: (socket: Duplex, context: HookContext) => void;
   /**
    * So long after the start of `drain` answers that have no end of their own are ended in order (last chunk, connection closed),
-   * which is clean: server-sent events (`text/event-stream`), `multipart/x-mixed-replace`, and those named with `stream()`. They
-   * are told at the start of `drain` by `drainSignal`. Off by default: they are then waited for like any request, and cut.
+   * which is clean: server-sent events (`text/event-stream`), `multipart/x-mixed-replace`, and those named with `stream()`; a GET
+   * that has not been answered at all by then counts as a long poll and is answered 503. They are told at the start of `drain` by
+   * `drainSignal`. Off by default: they are then waited for like any request, and cut.
    */
   endStreamsAfter?: Time;
 }

@@ -31,8 +31,11 @@ const LAST_EVENTS = 100;
 /** Longer than any shutdown; setInterval's own limit. */
 const FOREVER = 0x7fffffff;
 
-/** State of the process, also when the package was loaded twice (two copies in node_modules, a test runner's registry). */
-const shared = (globalThis[Symbol.for('graceshut@0')] ??= { current: null, groups: new Map() });
+/**
+ * State of the realm, also when the package was loaded twice (two copies in node_modules, a test runner's registry): `current`, `groups`.
+ * A Map: what jest takes away from the globals of a file that is over are properties, and an install may outlive its file.
+ */
+const shared = (globalThis[Symbol.for('graceshut@0')] ??= new Map([['current', null], ['groups', new Map()]]));
 
 function deferred() {
   const d = {};
@@ -93,7 +96,7 @@ class Graceshut extends EventEmitter {
     gs.#inflight = group(native, '', MAIN);
     gs.#manual = native.isManual();
     gs.#signals = new Signals(native, sandboxed);
-    if (!gs.#manual) gs.#hostEnd = new HostEnd(native, () => gs.#begin(), () => [...shared.groups.keys()]);
+    if (!gs.#manual) gs.#hostEnd = new HostEnd(native, () => gs.#begin(), () => [...shared.get('groups').keys()]);
   }
 
   /** As `installed`, for a worker thread: signals and the exit are the main thread's. */
@@ -393,9 +396,9 @@ class Graceshut extends EventEmitter {
 
   #close() {
     this.#closed = true;
-    shared.current = null;
+    shared.set('current', null);
     // Of a worker thread: the next install has other words for it to count on.
-    if (this.#env !== MAIN) shared.groups.clear();
+    if (this.#env !== MAIN) shared.get('groups').clear();
     this.emit(LET_GO);
     this.#signals?.close();
     this.#hostEnd?.close();
@@ -458,10 +461,10 @@ function withText({ text: table, ...rest }) {
 }
 
 function group(native, name, env) {
-  let found = shared.groups.get(name);
+  let found = shared.get('groups').get(name);
   if (!found) {
     found = env === MAIN ? new InFlight(native, name) : new WorkerInFlight(native, name, env);
-    shared.groups.set(name, found);
+    shared.get('groups').set(name, found);
   }
   return found;
 }
@@ -469,14 +472,14 @@ function group(native, name, env) {
 /** Joins the main thread's install, once a worker thread; options are only compared. */
 function join(options) {
   const json = options === undefined ? null : optionsJson(options);
-  if (!shared.current) {
+  if (!shared.get('current')) {
     const native = load();
     const gs = new Graceshut(native);
     Graceshut.joined(gs, call(native.join, Graceshut.post(gs)));
-    shared.current = gs;
+    shared.set('current', gs);
   }
   if (json !== null) call(load().agree, json);
-  return shared.current;
+  return shared.get('current');
 }
 
 /** Installs, or returns the living install when the options agree. */
@@ -486,17 +489,17 @@ function install(options) {
   const native = load();
   // The addon's functions are of the main realm: a sandbox (jest, a vm context) has another Function.
   const sandboxed = !(native.install instanceof Function);
-  const again = shared.current;
+  const again = shared.get('current');
   const gs = again ?? new Graceshut(native);
   call(native.install, json, process.version, listened(), Boolean(again), sandboxed, Graceshut.post(gs));
   if (!again) {
-    shared.current = gs;
+    shared.set('current', gs);
     Graceshut.installed(gs, sandboxed);
   }
   return gs;
 }
 
 /** The living install, or null. */
-const current = () => shared.current;
+const current = () => shared.get('current');
 
 module.exports = { install, current };

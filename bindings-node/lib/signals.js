@@ -9,12 +9,11 @@
 //   on top before any other JavaScript runs.
 // - Which signals have a listener of the program's own: such a program may leave by itself (spec 6.6).
 
-const { EventEmitter } = require('node:events');
 const { constants } = require('node:os');
 
-// process.listenerCount and process.listeners are replaced by tools that hide their own listeners (tsx): what libuv's handler is
-// needed for is counted with these.
-const { listenerCount } = EventEmitter.prototype;
+// Tools that hide their own listeners (tsx) put another listenerCount on `process`: what libuv's handler is needed for is counted with
+// the one it inherits. (Bun's process has its own emitter, of which that of node:events knows nothing.)
+const { listenerCount } = Object.getPrototypeOf(process);
 
 /** Numbers of the signals that have a listener now. */
 function listened() {

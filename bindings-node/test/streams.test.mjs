@@ -63,17 +63,18 @@ test('a handler that is told ends its stream itself, at the start of drain', asy
   assert.ok(it.at - it.killedAt < 2500, `${it.at - it.killedAt} ms`);
 });
 
-test('a long poll that is named is answered 503; a download that is merely long goes on to its end', async () => {
+test('a long poll is answered 503, a POST too where it is named; a download that is merely long goes on to its end', async () => {
   const it = await served(
     `{ endStreamsAfter: 200 }`,
-    `if (req.url === '/poll') { gs.stream(res); return; }
+    `if (req.url === '/named') { gs.stream(res); return; }
+     if (req.url === '/poll') return;
      res.writeHead(200); res.write('first '); await sleep(1200); res.end('last');`,
   );
-  const poll = ask(it.port, '/poll');
+  const polls = [ask(it.port, '/poll'), ask(it.port, '/named', { method: 'POST', body: 'x' })];
   const download = ask(it.port, '/download');
   await ask(it.port, '/x');
   it.kill();
-  assert.equal((await poll).status, 503);
+  assert.deepEqual((await Promise.all(polls)).map((p) => p.status), [503, 503]);
   assert.equal((await download).text, 'first last');
   await finish(it);
   assert.equal(it.status, 0, describe(it));

@@ -15,7 +15,7 @@ const { performance } = require('node:perf_hooks');
 const { GraceshutError } = require('../error.js');
 const { describe, milliseconds } = require('../options.js');
 const { ok, refuse } = require('./answers.js');
-const { CLOSED, checked } = require('./options.js');
+const { CLOSED, PART, checked } = require('./options.js');
 const { descriptor, serverOf } = require('./sockets.js');
 const { endAnswer, endStream, isEndless } = require('./streams.js');
 
@@ -97,8 +97,8 @@ class Served {
     this.endStreamsAfter = milliseconds(endStreamsAfter, 'endStreamsAfter');
     this.connections = new Set();
     this.sessions = new Set();
-    /** HTTP/2 streams in flight. */
-    this.streams = new Set();
+    /** HTTP/2 streams in flight, and their methods. */
+    this.streams = new Map();
     this.stopping = gs.isStopping;
     /** Somebody came with work, since the drain looked last. */
     this.asked = false;
@@ -138,7 +138,7 @@ class Served {
       if (event === 'checkContinue' || event === 'checkExpectation') {
         if (served.request(a, b)) return true;
       } else if (event === 'stream') {
-        if (served.stream(a)) return true;
+        if (served.stream(a, b)) return true;
       } else if (event === 'upgrade' || event === 'connect') {
         if (served.upgrade(a, b)) return true;
       }
@@ -196,7 +196,7 @@ class Served {
     }
     if (this.probes !== null && this.probe(request, answer, connection)) return true;
     if (this.stopping) this.came(first);
-    if (!this.work.tryEnter()) {
+    if (!this.work.tryEnter() && !this.isPart(request)) {
       connection.last(answer);
       refuse(request, answer, 'draining');
       request.resume();
@@ -207,6 +207,13 @@ class Served {
     answer.on('close', onAnswerClose);
     if (this.stopping) connection.last(answer);
     return false;
+  }
+
+  /** Counted in, though new work is refused. */
+  isPart(request) {
+    if (!this.server[PART]?.(request)) return false;
+    this.work.enterPart();
+    return true;
   }
 
   /** Somebody comes with work: the listener stays. Probes do not count, they go on to the end. */
@@ -231,10 +238,10 @@ class Served {
     return true;
   }
 
-  stream(stream) {
+  stream(stream, headers) {
     this.came(false);
     if (this.work.tryEnter()) {
-      this.streams.add(stream);
+      this.streams.set(stream, headers[':method']);
       stream.once('close', () => {
         this.streams.delete(stream);
         this.work.leave();
@@ -318,8 +325,8 @@ class Served {
   }
 
   endStreams() {
-    for (const { open, answer } of this.connections) if (open > 0 && isEndless(answer)) endAnswer(answer.req, answer);
-    for (const stream of this.streams) if (isEndless(stream)) endStream(stream);
+    for (const { open, answer } of this.connections) if (open > 0 && isEndless(answer, answer.req.method)) endAnswer(answer.req, answer);
+    for (const [stream, method] of this.streams) if (isEndless(stream, method)) endStream(stream);
   }
 
   somebodyIsSilent() {

@@ -7,6 +7,9 @@ const { describe } = require('../options.js');
 /** Emitted by an install when it is uninstalled: what was taken into care is let go. */
 const CLOSED = Symbol('closed');
 
+/** On a server of HTTP: tells of a request whether it is a part of work that was accepted (a poll of a session that goes on). */
+const PART = Symbol('part');
+
 /** The options of an adapter, or the error that names the key it does not have. */
 function checked(options, adapter, keys) {
   if (options === undefined) return {};
@@ -19,4 +22,4 @@ function checked(options, adapter, keys) {
   return options;
 }
 
-module.exports = { CLOSED, checked };
+module.exports = { CLOSED, PART, checked };

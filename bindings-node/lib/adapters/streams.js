@@ -2,8 +2,8 @@
 // Answers that have no end of their own: server-sent events, long polls (spec 9.6). They are told when `drain` begins, and ended in
 // order when their time is over, so that the drain need not wait for its deadline.
 //
-// Which answers these are: those whose type says so, and those a handler has named with gs.stream(). A download that is merely long
-// is neither: ended early it would look complete to its client.
+// Which answers these are: those whose type says so, those a handler has named with gs.stream(), and a GET that has not been answered
+// at all by then (a long poll). A download that is merely long is neither: ended early it would look complete to its client.
 
 const { setMaxListeners } = require('node:events');
 
@@ -27,8 +27,8 @@ function typeOf(answer) {
   return String(sent ?? answer.sentHeaders?.['content-type'] ?? answer.getHeader?.('content-type') ?? '');
 }
 
-function isEndless(answer) {
-  return named.has(answer) || (answer.headersSent && ENDLESS.test(typeOf(answer)));
+function isEndless(answer, method) {
+  return named.has(answer) || (answer.headersSent ? ENDLESS.test(typeOf(answer)) : method === 'GET');
 }
 
 const nothing = () => {};

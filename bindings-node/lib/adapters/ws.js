@@ -3,7 +3,7 @@
 // same for the connections of its engine.
 
 const { GraceshutError } = require('../error.js');
-const { checked } = require('./options.js');
+const { PART, checked } = require('./options.js');
 const { closeAll } = require('./spread.js');
 
 const CODE = 1001;
@@ -25,9 +25,19 @@ function ws(gs, server, options) {
   return server;
 }
 
+/** Of polling clients a session is many requests: those of one that lives are let through in `drain`, so that it can be closed. */
+function letPollsThrough(io) {
+  const server = io.httpServer;
+  if (!server || server[PART]) return;
+  server[PART] = ({ url }) => {
+    const [, session] = /[?&]sid=([^&]*)/.exec(url) ?? [];
+    return session !== undefined && Object.hasOwn(io.engine?.clients ?? {}, session);
+  };
+}
+
 /**
  * The engine's connection is closed, not the socket: a client whose server calls disconnect() takes it for an order and stays
- * away, one whose transport closes comes back by itself. The server is not closed: that would close its listener first.
+ * away, one whose transport closes comes back by itself. The server itself is closed when its listener is: in `close`.
  */
 function socketio(gs, io, options) {
   const { spread, name = 'socket.io', timeout } = checked(options, 'socketio', ['name', 'timeout', 'spread']);
@@ -40,7 +50,13 @@ function socketio(gs, io, options) {
     cut: (client) => client.close(true),
     spread,
   };
-  gs.hook('drain', (context) => closeAll(all, context), { name, timeout });
+  letPollsThrough(io);
+  const drain = (context) => {
+    letPollsThrough(io); // attached since
+    return closeAll(all, context);
+  };
+  gs.hook('drain', drain, { name, timeout });
+  gs.hook('close', () => new Promise((done) => io.close(() => done())), { name });
   return io;
 }
 
