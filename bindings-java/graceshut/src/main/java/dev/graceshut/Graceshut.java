@@ -87,14 +87,16 @@ public final class Graceshut implements AutoCloseable {
         if (options == null) {
             throw new GraceshutException(ErrorKind.NULL, "options is null");
         }
+        Graceshut known = current().orElse(null);
+        List<Integer> own = known == null ? OwnHandlers.find() : List.of();
         Pointer handle = NativeInstall.install(options);
-        Graceshut known = current;
         if (known != null && known.state() != State.IDLE) {
             return known;
         }
         Graceshut made = new Graceshut(handle, options.logEvents);
         current = made;
         GraceshutException.check(Lib.graceshut_on_event(handle, EVENT, null, null));
+        own.forEach(made::hearsToo);
         made.exit.start();
         return made;
     }
@@ -455,6 +457,13 @@ public final class Graceshut implements AutoCloseable {
         }
     }
 
+    /** The program handles that signal itself: its handler hears of it as well, and may leave by itself. */
+    private void hearsToo(int signo) {
+        Lib.graceshut_rearm(gs, signo, Lib.CHAIN_ALWAYS); // not_installed where graceshut does not take this signal
+        Lib.graceshut_set_own_handler(gs, signo, 1);
+        exit.own(signo);
+    }
+
     private void tell(Event event) {
         if (work.isStopping()) {
             stopping.complete(null);
@@ -464,7 +473,10 @@ public final class Graceshut implements AutoCloseable {
         }
         if (event.event().equals("handler") && event.outcome().equals("repaired")) {
             // sun.misc.Signal.handle came after us: what it replaced is no longer what would begin the JVM's own exit, so both act.
-            Lib.graceshut_rearm(gs, (int) event.value(), Lib.CHAIN_ALWAYS);
+            hearsToo((int) event.value());
+        }
+        if (event.event().equals("trigger")) {
+            exit.hurry();
         }
         for (Consumer<Event> listener : listeners) {
             try {

@@ -5,6 +5,7 @@ import java.time.Duration;
 import java.util.HashSet;
 import java.util.Map;
 import java.util.Set;
+import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
 
@@ -36,6 +37,10 @@ final class JvmExit {
     private volatile GraceshutException closed;
     /** The JVM has begun to exit. */
     private volatile boolean leaving;
+    /** Signals that the program handles itself. */
+    private final Set<Integer> own = ConcurrentHashMap.newKeySet();
+    /** Another signal came while the program was waited for. */
+    private volatile boolean hurry;
 
     JvmExit(Graceshut gs, boolean manual) {
         this.gs = gs;
@@ -88,18 +93,42 @@ final class JvmExit {
         }
     }
 
-    /** Whoever waited in await() leaves by itself, as main does by returning; the watchdog ends what never leaves (spec 6.5). */
-    private void letLeave() throws InterruptedException {
-        Set<Thread> leavers;
-        synchronized (awaiting) {
-            long until = System.nanoTime() + TimeUnit.MILLISECONDS.toNanos(ON_THE_WAY_MS);
-            while (awaiting.isEmpty() && !leaving && System.nanoTime() < until) {
-                TimeUnit.NANOSECONDS.timedWait(awaiting, until - System.nanoTime());
+    void own(int signo) {
+        own.add(signo);
+    }
+
+    /** A trigger was heard; one that comes when the plan is over asks to wait for the program no longer. */
+    void hurry() {
+        if (over.getCount() == 0) {
+            synchronized (awaiting) {
+                hurry = true;
+                awaiting.notifyAll();
             }
-            leavers = Set.copyOf(awaiting);
+        }
+    }
+
+    /**
+     * Whoever waited in await() leaves by itself, as main does by returning; the watchdog ends what never leaves (spec 6.5). A
+     * program that handles the signal itself is given its time (spec 6.6).
+     */
+    private void letLeave() throws InterruptedException {
+        Set<Thread> leavers = leavers(TimeUnit.MILLISECONDS.toNanos(ON_THE_WAY_MS));
+        if (leavers.isEmpty() && !leaving) {
+            leavers = leavers(ByItself.time(gs, own));
         }
         for (Thread thread : leavers) {
             thread.join();
+        }
+    }
+
+    /** Threads in await(), as soon as there is one; at the latest after {@code nanos}, or when the JVM exits. */
+    private Set<Thread> leavers(long nanos) throws InterruptedException {
+        long until = System.nanoTime() + nanos;
+        synchronized (awaiting) {
+            while (awaiting.isEmpty() && !leaving && !hurry && System.nanoTime() < until) {
+                TimeUnit.NANOSECONDS.timedWait(awaiting, until - System.nanoTime());
+            }
+            return Set.copyOf(awaiting);
         }
     }
 
@@ -151,6 +180,9 @@ final class JvmExit {
         @Override
         public void start() {
             leaving = true;
+            synchronized (awaiting) {
+                awaiting.notifyAll();
+            }
             status = ExitStatus.of(Thread.currentThread());
             HookRun hook = HookRun.current();
             if (hook != null) {

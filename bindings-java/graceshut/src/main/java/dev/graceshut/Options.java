@@ -27,6 +27,16 @@ public final class Options {
         ORCHESTRATED
     }
 
+    /** Who leaves first when every phase is over after a signal (spec 6.6). */
+    public enum Leave {
+        /** BY_ITSELF where the program handles that signal itself ({@code sun.misc.Signal}) and waits in no await; else AT_ONCE. */
+        AUTO,
+        /** System.exit is called. */
+        AT_ONCE,
+        /** The program is given until the deadline to leave by itself; only then is System.exit called. */
+        BY_ITSELF
+    }
+
     final Map<String, Object> values;
     final boolean logEvents;
 
@@ -80,6 +90,11 @@ public final class Options {
         /** How the process leaves. */
         public Builder exit(Exit exit) {
             return put("exit", word(exit));
+        }
+
+        /** Who leaves first: graceshut, or the program that is stopping by itself. */
+        public Builder leave(Leave leave) {
+            return put("leave", word(leave));
         }
 
         /** What a repeated signal does. */

@@ -179,6 +179,7 @@ public final class Child {
                 gs.draining().thenRun(() -> say("draining"));
                 await(gs);
             }
+            case "leaving" -> LeavingCases.run(args[1]);
             case "in_flight" -> inFlight();
             case "bad_input" -> BadInput.run();
             case "wasm" -> WasmCases.run(java.nio.file.Path.of(args[1]));
@@ -209,11 +210,11 @@ public final class Child {
         return Graceshut.install(Options.builder().grace(Duration.ofSeconds(5)).json(json).build());
     }
 
-    private static Graceshut withHook() {
+    static Graceshut withHook() {
         return withHook("{}");
     }
 
-    private static Graceshut withHook(String json) {
+    static Graceshut withHook(String json) {
         Graceshut gs = install(json);
         gs.hook(Phase.FLUSH, "b", ctx -> say("hook flush/b"));
         gs.hook(Phase.FINAL, "last", ctx -> say("hook final/last"));
@@ -331,7 +332,7 @@ public final class Child {
     }
 
     /** sun.misc.Signal, which javac warns of. */
-    private static void handleByJvm(String name, Runnable f) throws ReflectiveOperationException {
+    static void handleByJvm(String name, Runnable f) throws ReflectiveOperationException {
         Class<?> signal = Class.forName("sun.misc.Signal");
         Class<?> handler = Class.forName("sun.misc.SignalHandler");
         InvocationHandler call = (proxy, method, a) -> {
