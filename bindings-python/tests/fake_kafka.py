@@ -108,6 +108,10 @@ class Consumer:
                 self.broker.commit(one.partition, one.offset)
             return offsets
 
+    def committed(self, partitions, timeout):
+        with self._call("committed"):
+            return [TopicPartition(one.topic, one.partition, self.broker.committed[one.partition]) for one in partitions]
+
     def close(self) -> None:
         with self.lock:
             if self.calls:
@@ -149,6 +153,10 @@ class Consumer:
 
     def _signal(self):
         self.signal()
+
+    def _by_itself(self, partition: int):
+        """What a client with enable.auto.commit does: it commits what was taken."""
+        self.broker.committed[partition] = self.position[partition]
 
     def _block(self):
         """A call that does not return before the plan is over."""

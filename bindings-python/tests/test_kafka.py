@@ -198,6 +198,18 @@ def test_a_block_that_is_not_left_is_said():
     assert world.broker.committed[0] == 1
 
 
+def test_a_block_that_an_error_ended_is_not_called_clean():
+    def fails(world: World) -> None:
+        with Messages(world.plan, world.consumer, [TOPIC]) as source:
+            buffer = list(source)
+            world.write(buffer)
+            source.done(*buffer)
+
+    world = World([*read(0), ("signal",)], ["raise"]).play(fails)
+    assert "the store is down" in world.plan.outcomes["flush"] and world.broker.committed[0] == 0
+    assert world.plan.outcomes["close"] == "ok" and isinstance(world.error, OSError)
+
+
 def test_a_message_in_hand_that_is_done_is_committed():
     """F5."""
 
@@ -211,6 +223,14 @@ def test_a_message_in_hand_that_is_done_is_committed():
 
     world = World([*read(0, 0, 0), ("signal",)]).play(one_by_one)
     assert world.broker.committed[0] == 3 and not world.broker.wrong
+
+
+def test_a_client_that_commits_by_itself_is_told_of():
+    def refused(world: World) -> None:
+        with pytest.raises(graceshut.BadValue, match=r"orders\[0\] up to 2, .* up to 0: .*enable.auto.commit: False"):
+            batches(world)
+
+    World([*read(0, 0), ("by_itself", 0), ("message", 0)]).play(refused)
 
 
 def test_a_tick_comes_while_nothing_else_does():

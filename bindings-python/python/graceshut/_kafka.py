@@ -23,7 +23,11 @@ WRITING = "a write is still under way; what it holds is not committed, and the n
 LOOPING = "the loop has not come back for its next message; what is not done is not committed"
 INSIDE = "the block of Messages has not been left; what was not done by now is not committed"
 CLIENT_BUSY = "a call of the Kafka client has not returned; the group was not left"
-ENDED = "the loop had ended before its last write: %r"
+COMMITS_ITSELF = (
+    "something else commits %s[%d] up to %d, where all is done only up to %d: make the consumer with enable.auto.commit: False, and commit "
+    "nothing beside the helper"
+)
+ENDED = "the loop was ended by %r; what was not done by then is not committed"
 
 
 def log(words: str, *args: object) -> None:
@@ -89,6 +93,12 @@ class Ledger:
             held = self._held.get((topic, partition))
             if held is not None:
                 held.open.pop(offset, None)
+
+    def positions(self) -> dict[Partition, int]:
+        """Where each partition stands: all before it is done."""
+        with self._lock:
+            at = {one: held.position() for one, held in self._held.items()}
+        return {one: p for one, p in at.items() if p is not None}
 
     def to_commit(self, only: Optional[set[Partition]] = None) -> dict[Partition, int]:
         """The offsets before which all is done, where that is news."""

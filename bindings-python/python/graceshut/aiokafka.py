@@ -13,8 +13,8 @@ committed, and nothing else is. Where a program wants to say itself what is done
 Make the consumer with ``enable_auto_commit=False`` and without topics, inside the loop; both subscribe and start it.
 
 ``drain``: no more is taken. ``flush``: what is left is written and committed. ``close``: the group is left, so that the others
-need not wait for a session to end. At a revocation what was written is committed, and the rest is the next member's. Errors that
-the client retries by itself are logged (logger ``graceshut``) and end nothing.
+need not wait for a session to end. Before partitions are revoked what is there is written and committed; what cannot be is the next
+member's. Errors that the client retries by itself are logged (logger ``graceshut``) and end nothing.
 """
 
 from __future__ import annotations
@@ -22,7 +22,8 @@ from __future__ import annotations
 import asyncio
 import time
 
-from ._kafka import ENDED, INSIDE, LOOPING, POLL, WRITING, Buffer, Ledger, checked, log
+from ._kafka import INSIDE, POLL, WRITING, Buffer, checked, log
+from ._kafka_aio import Member, called, first_of, place, wait_for
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -31,9 +32,7 @@ if TYPE_CHECKING:
 
     from . import GraceShut
     from ._graceshut import Context
-
-    #: With a set of TopicPartitions; may give a coroutine.
-    OnPartitions = Callable[[Any], object]
+    from ._kafka_aio import OnPartitions
 
 __all__ = ["Batches", "Messages"]
 
@@ -41,132 +40,10 @@ __all__ = ["Batches", "Messages"]
 _AT_ONCE = 100
 
 
-def _place(record: Any) -> tuple[str, int, int]:
-    return record.topic, record.partition, record.offset
-
-
-class _Member:
-    """One consumer in its group: started, asked by one task, committed, left. Everything runs in one loop."""
-
-    def __init__(self, gs: GraceShut, consumer: Any, topics: Any, timeout: Optional[float], on_assign: Optional[OnPartitions]) -> None:
-        import graceshut
-
-        self.consumer: Any = consumer
-        self._gs, self._timeout, self._on_assign = gs, timeout, on_assign
-        self._on_revoke: Optional[OnPartitions] = None
-        self._topics = checked(topics)
-        if getattr(consumer, "_enable_auto_commit", False):
-            raise graceshut.BadValue("the consumer commits by itself what was not written: make it with enable_auto_commit=False")
-        self._ledger = Ledger()
-        #: Held during a write and its commit: a revocation waits for both.
-        self._writing = asyncio.Lock()
-        self._leaving, self._loop_over, self._all_over = asyncio.Event(), asyncio.Event(), asyncio.Event()
-        self._left = False
-        self._hooks: list[Any] = []
-
-    async def _join(self) -> None:
-        if self._gs.draining:
-            return await self._leave()
-        try:
-            for phase, step in (("drain", self._drain), ("flush", self._flush), ("close", self._leave)):
-                self._hooks.append(self._gs.hook(phase, step, name="kafka", timeout=self._timeout))
-            self.consumer.subscribe(self._topics, listener=_listener(self))
-            await self.consumer.start()
-        except BaseException as error:
-            await self._leave_without_a_plan(error)
-            raise
-
-    async def _poll(self, seconds: float, most: int) -> list[Any]:
-        from aiokafka.errors import KafkaError
-
-        try:
-            found = await self.consumer.getmany(timeout_ms=int(seconds * 1000), max_records=most)
-        except KafkaError as error:
-            if not error.retriable:
-                raise
-            log("Kafka: %r; the client goes on by itself", error)
-            await asyncio.sleep(POLL)
-            return []
-        return [record for records in found.values() for record in records]
-
-    async def _commit(self, only: Optional[set[tuple[str, int]]] = None) -> None:
-        """KafkaError where the broker has not what is done; the next commit tries again."""
-        from aiokafka import TopicPartition
-
-        offsets = {} if self._left else self._ledger.to_commit(only)
-        if offsets:
-            await self.consumer.commit({TopicPartition(*one): at for one, at in offsets.items()})
-            self._ledger.committed(offsets)
-
-    async def _commit_or_go_on(self) -> None:
-        """In the loop: a commit that fails for now is made up for by the next one."""
-        from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError
-
-        try:
-            await self._commit()
-        except KafkaError as error:
-            # The first two: the group has rebalanced meanwhile.
-            if not (error.retriable or isinstance(error, (CommitFailedError, IllegalStateError))):
-                raise
-            log("Kafka: not committed for now: %r", error)
-
-    # ---- called by the client
-
-    async def _revoked(self, partitions: set[tuple[str, int]]) -> None:
-        from aiokafka.errors import KafkaError
-
-        try:
-            # When the group is left nothing is waited for here: flush has done what could be done.
-            if await _first(self._writing.acquire(), self._leaving.wait()):
-                try:
-                    if self._on_revoke is not None:
-                        await _called(self._on_revoke, partitions)
-                    await self._commit(partitions)
-                finally:
-                    self._writing.release()
-        except KafkaError as error:
-            log("Kafka: not committed before the partitions were revoked: %r", error)
-        finally:
-            self._forget(partitions)
-
-    def _forget(self, partitions: set[tuple[str, int]]) -> None:
-        self._ledger.forget(partitions)
-
-    # ---- hooks
-
-    async def _drain(self, ctx: Context) -> None:
-        await _wait(self._loop_over, ctx, LOOPING)
-
-    async def _flush(self, ctx: Context) -> None:
-        raise NotImplementedError
-
-    async def _leave(self) -> None:
-        """Commits what has been done since, and leaves the group."""
-        self._leaving.set()
-        try:
-            if not self._writing.locked() and self.consumer.assignment():
-                await self._commit()
-        finally:
-            # A write that returns later is no member's any more.
-            self._left = True
-            await self.consumer.stop()
-
-    async def _leave_without_a_plan(self, error: Optional[BaseException]) -> None:
-        """The loop has ended, of ``error``, and no shutdown is under way. A hook that runs already does the same."""
-        for hook in self._hooks:
-            hook.remove()
-        try:
-            await self._leave()
-        except Exception as e:
-            if error is None:
-                raise
-            log("Kafka: when the group was left: %r", e)  # the program's own error is the one to hear of
-
-
-class Batches(_Member):
+class Batches(Member):
     """Writes messages in batches, and commits what was written.
 
-    ``await write(messages)``: called in the task of :meth:`run` and in no other, with a list of ConsumerRecords, in the order they
+    ``await write(messages)``: called in the loop of :meth:`run`, one call at a time, with a list of ConsumerRecords, in the order they
     came; it returns when they are stored, or raises. It may get a message a second time (after a crash, a failed commit, a
     rebalance), so it should write by id. ``size``: the most messages in a batch. ``seconds``: the oldest one waits no longer.
     ``timeout``: seconds that each step of the plan may take; its phase bounds it anyway. ``on_assign(partitions)``: called, or
@@ -180,9 +57,8 @@ class Batches(_Member):
         super().__init__(gs, consumer, topics, timeout, on_assign)
         checked(topics, size, seconds)
         self._write = write
-        self._buffer = Buffer(size, seconds, _place, self._ledger)
+        self._buffer = Buffer(size, seconds, place, self._ledger)
         self._flush_began = asyncio.Event()
-        self._failure: Optional[BaseException] = None
         #: The program has cancelled `run` while it was stopping: the rest is written all the same.
         self._cancelled: Optional[asyncio.CancelledError] = None
 
@@ -236,7 +112,7 @@ class Batches(_Member):
         """At once, and where that fails once more in ``flush``."""
         for last in (False, True):
             if last:
-                await _first(self._flush_began.wait(), self._gs.stopped.wait())
+                await first_of(self._flush_began.wait(), self._gs.stopped.wait())
             try:
                 await self._write_batch(self._commit)
                 self._failure = None
@@ -244,23 +120,31 @@ class Batches(_Member):
             except (Exception, asyncio.CancelledError) as error:
                 self._failure = error
 
+    async def _settle(self, partitions: set[tuple[str, int]]) -> None:
+        if self._gs.draining or not len(self._buffer):
+            return  # the last write does it
+        batch = self._buffer.batch()
+        try:
+            await self._write(batch)
+        except Exception as error:
+            log("Kafka: not written before the partitions were revoked, the next member reads it: %r", error)
+        else:
+            self._buffer.written(batch)
+
     def _forget(self, partitions: set[tuple[str, int]]) -> None:
         super()._forget(partitions)
         self._buffer.forget(partitions)
 
     async def _drain(self, ctx: Context) -> None:
-        await _wait(self._loop_over, ctx, WRITING)
+        await wait_for(self._loop_over, ctx, WRITING)
 
     async def _flush(self, ctx: Context) -> None:
         self._flush_began.set()
-        await _wait(self._all_over, ctx, WRITING)
-        if isinstance(self._failure, Exception):
-            raise self._failure
-        if self._failure is not None:
-            raise RuntimeError(ENDED % (self._failure,))
+        await wait_for(self._all_over, ctx, WRITING)
+        self._raise_failure()
 
 
-class Messages(_Member):
+class Messages(Member):
     """The messages one after another; what the program calls done is committed, every ``seconds`` and at the end.
 
     A message counts as done when :meth:`done` was called with it, and what is committed of a partition ends before its first message
@@ -289,6 +173,7 @@ class Messages(_Member):
         return self
 
     async def __aexit__(self, kind: Optional[type[BaseException]], error: Optional[BaseException], tb: Optional[TracebackType]) -> None:
+        self._failure = error
         self._loop_over.set()
         self._all_over.set()
         if self._gs.stopping:
@@ -309,7 +194,7 @@ class Messages(_Member):
                     await self._commit_or_go_on()
             while self._read and not self._gs.draining:
                 record = self._read.pop(0)
-                if self._ledger.take(*_place(record)):
+                if self._ledger.take(*place(record)):
                     return record
             if until is not None and time.monotonic() >= until:
                 return None
@@ -322,61 +207,24 @@ class Messages(_Member):
         """These need not be read again. In any order; None and messages of revoked partitions change nothing."""
         for message in messages:
             if message is not None:
-                self._ledger.done(*_place(message))
+                self._ledger.done(*place(message))
 
     async def commit(self) -> None:
         """Commits what is done now. Raises KafkaError."""
         async with self._writing:
             await self._commit()
 
+    async def _settle(self, partitions: set[tuple[str, int]]) -> None:
+        if self._on_revoke is not None:
+            await called(self._on_revoke, partitions)
+
     def _forget(self, partitions: set[tuple[str, int]]) -> None:
         super()._forget(partitions)
-        self._read = [record for record in self._read if _place(record)[:2] not in partitions]
+        self._read = [record for record in self._read if place(record)[:2] not in partitions]
 
     async def _flush(self, ctx: Context) -> None:
         try:
-            await _wait(self._all_over, ctx, INSIDE)
+            await wait_for(self._all_over, ctx, INSIDE)
         finally:
             await self.commit()
-
-
-def _listener(member: _Member) -> Any:
-    from aiokafka.abc import ConsumerRebalanceListener
-
-    class Listener(ConsumerRebalanceListener):  # type: ignore[misc]
-        async def on_partitions_revoked(self, revoked: Any) -> None:
-            await member._revoked(set(revoked))
-
-        async def on_partitions_assigned(self, assigned: Any) -> None:
-            member._ledger.assign(assigned)
-            if member._on_assign is not None:
-                await _called(member._on_assign, assigned)
-
-    return Listener()
-
-
-async def _called(f: OnPartitions, partitions: Any) -> None:
-    result: Any = f(partitions)
-    if hasattr(result, "__await__"):
-        await result
-
-
-async def _first(wanted: Awaitable[Any], other: Awaitable[Any]) -> bool:
-    """Waits until one of two is over; True where the first is. What is not over is cancelled."""
-    tasks = [asyncio.ensure_future(wanted), asyncio.ensure_future(other)]
-    try:
-        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-        return tasks[0].done()
-    finally:
-        for task in tasks:
-            task.cancel()
-
-
-async def _wait(event: asyncio.Event, ctx: Context, otherwise: str) -> None:
-    """Until the event, or the hook's cancellation, which is a failure with words here."""
-    try:
-        await event.wait()
-    except asyncio.CancelledError:
-        if not ctx.cancelled:
-            raise
-        raise TimeoutError(otherwise) from None
+        self._raise_failure()

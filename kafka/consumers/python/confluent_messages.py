@@ -17,26 +17,27 @@ consumer = confluent_kafka.Consumer({
 buffer, last = [], time.monotonic()
 
 
+def write():
+    if buffer:
+        bulk([one.value() for one in buffer])
+        messages.done(*buffer)
+        buffer.clear()
+
+
 def assigned(consumer, partitions):
     print("ready", flush=True)
 
 
 def revoked(consumer, partitions):
-    # What was not written is read again, by the next member.
-    gone = {one.partition for one in partitions}
-    buffer[:] = [one for one in buffer if one.partition() not in gone]
+    write()  # what is not written by now has to be dropped: the next member reads it
 
 
 with graceshut.confluent_kafka.Messages(gs, consumer, [os.environ["TOPIC"]], tick=0.5, on_assign=assigned, on_revoke=revoked) as messages:
     for message in messages:
         if message is not None:
             buffer.append(message)
-        if buffer and (len(buffer) >= 500 or time.monotonic() - last >= 5):
-            bulk([one.value() for one in buffer])
-            messages.done(*buffer)
-            messages.commit()
-            buffer, last = [], time.monotonic()
-    if buffer:
-        bulk([one.value() for one in buffer])
-        messages.done(*buffer)
+        if len(buffer) >= 500 or time.monotonic() - last >= 5:
+            write()
+            last = time.monotonic()
+    write()
 sys.exit(gs.wait())
