@@ -107,7 +107,8 @@ fn take_over() -> Result<()> {
         bridge::close();
         return Ok(());
     }
-    let message = "another JavaScript realm of this process (vm context, test runner) holds the install; uninstall it there first";
+    let message =
+        "another JavaScript realm of this process (vm context, test runner) holds the install; uninstall it there first";
     refuse(ErrorKind::Disagree, message)
 }
 

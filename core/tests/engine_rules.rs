@@ -6,8 +6,8 @@ mod sim;
 use graceshut::clock::At;
 use graceshut::config::{NormalGrace, Repeat};
 use graceshut::engine::{
-    Command, Event, ExitPlan, HookOutcome, HookSpec, InFlightPoint, Kind, ReasonKind, Removal, Settings, ShutdownOutcome, Skip,
-    TriggerAction,
+    Command, Event, ExitPlan, HookOutcome, HookSpec, InFlightPoint, Kind, Leaving, ReasonKind, Removal, Settings,
+    ShutdownOutcome, Skip, TriggerAction,
 };
 use graceshut::error::ErrorKind;
 use graceshut::plan::{Amount, PhasePatch};
@@ -113,6 +113,48 @@ fn r2_6_a_closed_host_skips_its_hooks_without_degrading() {
     b.ok(20, native);
     assert_eq!(b.outcome(later), closed);
     assert_eq!(b.finished(), Some((CLEAN, ExitPlan { code: 3, die_by: None })));
+}
+
+#[test]
+fn r6_3_required_hooks_that_the_hosts_end_kept_from_running_degrade_after_a_signal() {
+    let mut b = Bench::new(settings());
+    let h = b.add(host(FLUSH, "f"));
+    b.signal(0, TERM);
+    b.handle(10, Event::HostClosed);
+    assert_eq!(b.outcome(h), Some(HookOutcome::Skipped(Skip::HostClosed)));
+    assert_eq!(b.finished(), Some((DEGRADED, ExitPlan { code: 1, die_by: None })));
+    let mut b = Bench::new(settings());
+    b.add(HookSpec { optional: true, ..host(FLUSH, "f") });
+    b.signal(0, TERM);
+    b.handle(10, Event::HostClosed);
+    assert_eq!(b.finished().unwrap().0, CLEAN);
+}
+
+#[test]
+fn r6_3_work_that_the_hosts_end_gives_up_degrades_after_a_signal() {
+    for (by_signal, in_flight, outcome) in [(true, 2, DEGRADED), (true, 0, CLEAN), (false, 2, CLEAN)] {
+        let mut b = Bench::new(settings());
+        let n = b.hook(DRAIN, "n");
+        if by_signal {
+            b.signal(0, TERM)
+        } else {
+            b.trigger(0, ReasonKind::HostEnd, None, None)
+        }
+        assert_eq!(b.engine.give_up(in_flight), outcome == DEGRADED);
+        b.handle(10, Event::HostClosed);
+        b.ok(20, n);
+        assert_eq!(b.finished().unwrap().0, outcome);
+    }
+}
+
+#[test]
+fn r6_6_what_is_cut_after_the_plan_is_not_clean() {
+    let mut b = Bench::new(settings());
+    b.signal(0, TERM);
+    assert_eq!(b.finished().unwrap().0, CLEAN);
+    let exit = b.engine.note_leaving(Leaving::MadeTo, 3, At(1)).unwrap();
+    assert_eq!((exit.code, b.engine.finished().unwrap().0), (1, DEGRADED));
+    assert_eq!(b.engine.note_leaving(Leaving::ByItself, 0, At(2)), None, "a process leaves once");
 }
 
 #[test]

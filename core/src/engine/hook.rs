@@ -258,7 +258,11 @@ impl Engine {
         let was_open = hook.is_open();
         hook.step = Step::Ended;
         hook.outcome = Some(outcome);
-        if outcome.degrades() && !hook.spec.optional {
+        let optional = hook.spec.optional;
+        // A host that ends by itself has chosen to; one that a signal asked to leave has left this undone (spec 6.3).
+        let undone = outcome == HookOutcome::Skipped(Skip::HostClosed) && self.started_by().is_some();
+        let hook = &self.hooks[id.index()];
+        if (outcome.degrades() || undone) && !optional {
             self.degraded = true;
             let jump =
                 self.settings.plan.phases().get(hook.spec.phase).map(|p| p.on_failure) == Some(OnFailure::SkipToReserved);

@@ -3,6 +3,7 @@
 use super::Engine;
 use super::outcome::{ExitPlan, Leaving, ShutdownOutcome};
 use super::record::What;
+use super::registry::HookId;
 use crate::clock::At;
 
 impl Engine {
@@ -25,6 +26,20 @@ impl Engine {
     #[must_use]
     pub fn is_done_by_itself(&self) -> bool {
         self.triggers.reraised
+    }
+
+    /// The host ends before the plan does, with this much work in flight that it will not finish. After a signal that is work
+    /// undone (spec 6.3); true then.
+    pub fn give_up(&mut self, in_flight: u64) -> bool {
+        let undone = in_flight > 0 && self.finish.is_none() && self.started_by().is_some();
+        self.degraded |= undone;
+        undone
+    }
+
+    /// True when the hook's context was cancelled.
+    #[must_use]
+    pub fn was_asked_to_end(&self, id: HookId) -> bool {
+        self.hooks.get(id.index()).is_some_and(|hook| hook.cancelled)
     }
 
     /// True after [`note_leaving`](Engine::note_leaving).

@@ -33,7 +33,7 @@ pub enum Skip {
     Deadline,
     /// A failure in an earlier phase with `on_failure = "skip_to_reserved"`.
     Failure,
-    /// The host had already ended; not degraded.
+    /// The host had already ended; degraded after a signal only.
     HostClosed,
 }
 
@@ -86,7 +86,8 @@ impl HookOutcome {
         matches!(self, Abandoned | Killed | NotStarted(_) | Skipped(Skip::Deadline))
     }
 
-    /// True when a required hook with this outcome degrades the shutdown.
+    /// True when a required hook with this outcome degrades the shutdown, whatever began it. After a signal one that the host's
+    /// end kept from running does as well.
     #[must_use]
     pub fn degrades(self) -> bool {
         !matches!(self, HookOutcome::Ok | HookOutcome::Skipped(Skip::HostClosed))

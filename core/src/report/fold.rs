@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{HandlerInfo, HookInfo, HostInfo, InFlightInfo, LeaveInfo, PhaseInfo, ReasonInfo, Report, TriggerInfo};
 use crate::clock::{At, micros};
-use crate::engine::{Engine, HookId, InFlightPoint, Pause, Reason, Record, What};
+use crate::engine::{Engine, HookId, HookOutcome, InFlightPoint, Pause, Reason, Record, What};
 use crate::signal::name_of;
 
 /// What the event list does not say.
@@ -156,8 +156,25 @@ fn apply(report: &mut Report, hooks: &mut [Option<(usize, HookInfo)>], engine: &
         }
         What::HookStart(..) | What::HookExtend(..) | What::HookEnd { .. } | What::HookStopped(..) => {
             apply_hook(hooks, at_us, &record.what);
+            let not_asked = unasked(engine, &record.what);
+            if let (What::HookEnd { hook, .. }, Some(words)) = (&record.what, not_asked)
+                && let Some(Some((_, info))) = hooks.get_mut(hook.0 as usize)
+            {
+                info.message = Some(words.to_owned());
+            }
         }
         What::Deadline(_) | What::PrestopWait(_) | What::HookCancel(_) | What::HookReturned(_) => {}
+    }
+}
+
+/// Words for a hook that ended as cancelled although graceshut had not cancelled it: the cause lies in the program, which may sweep
+/// all its tasks away when it stops.
+pub(crate) fn unasked(engine: &Engine, what: &What) -> Option<&'static str> {
+    match what {
+        What::HookEnd { hook, outcome: HookOutcome::Cancelled, message: None, .. } if !engine.was_asked_to_end(*hook) => {
+            Some("cancelled by something else in the program: graceshut had not asked it to end")
+        }
+        _ => None,
     }
 }
 

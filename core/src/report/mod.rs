@@ -7,7 +7,7 @@ mod line;
 mod notify;
 mod write;
 
-pub(crate) use fold::{Facts, fold};
+pub(crate) use fold::{Facts, fold, unasked};
 pub(crate) use line::rounded;
 pub use line::{human_line, leave_line};
 pub use notify::Notify;

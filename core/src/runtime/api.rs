@@ -13,7 +13,7 @@ use crate::config::{Config, HookDecl};
 use crate::engine::{Event, ExitPlan, HookId, Lane, Reason, ReasonKind, Removal};
 use crate::error::{Error, ErrorKind};
 use crate::hook::{HookBuilder, HookHandle, HookResult};
-use crate::inflight::InFlight;
+use crate::inflight::{self, InFlight};
 use crate::plan::Preview;
 use crate::report::Report;
 use crate::signal::{self, Chain, Disarmed};
@@ -214,8 +214,13 @@ impl Runtime {
         Ok(())
     }
 
-    /// For bindings: the host can run nothing any more; its hooks that have not begun are skipped (spec 2.6).
+    /// For bindings: the host can run nothing any more; its hooks that have not begun are skipped, and its work in flight is given
+    /// up (spec 2.6, 6.3).
     pub fn host_closed(&self) {
+        let in_flight = if self.shared.config.inflight.value { inflight::total() } else { 0 };
+        if self.shared.with_engine(|e| e.give_up(in_flight)) {
+            let _ = self.warn(&format!("the host ended with {in_flight} still in flight")); // closed: then there is no report
+        }
         self.shared.engine_event(Event::HostClosed);
         self.shared.wake_engine();
     }
@@ -279,6 +284,9 @@ impl Runtime {
     /// For bindings whose exit does not pass through libc's: dies by the signal, and does not return, when that is how the
     /// process is to end (spec 6.4). Returns otherwise, also before the shutdown is over and in manual mode.
     pub fn die_if_decided(&self) {
+        if self.shared.is_open() && self.shared.door.is_open() && self.shared.leaves() {
+            self.shared.host_leaves(0);
+        }
         if let Some(signo) = self.exit_plan().and_then(|plan| plan.die_by)
             && self.shared.leaves()
             && self.shared.check_open().is_ok()

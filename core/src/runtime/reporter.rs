@@ -88,7 +88,7 @@ fn view(engine: &Engine, record: &Record) -> Option<EventView> {
         What::HookCancel(id) => of_hook("hook_cancel", *id),
         What::HookEnd { hook, outcome, message, .. } => EventView {
             outcome: Some(outcome.word().to_owned()),
-            message: message.clone().or_else(|| outcome.why().map(str::to_owned)),
+            message: message.clone().or_else(|| report::unasked(engine, &record.what).or(outcome.why()).map(str::to_owned)),
             ..of_hook("hook_end", *hook)
         },
         What::Finished { outcome, exit } => {

@@ -117,7 +117,11 @@ fn r6_1_panics_and_errors_are_outcomes() {
     assert_eq!(row("panics"), ("failed", true, "with 2 words"));
     assert_eq!(row("fails"), ("failed", false, "my words"));
     assert!(row("io").2.contains("No such file"));
-    assert_eq!(row("gives up"), ("cancelled", false, ""));
+    // Nothing cancelled it here, so the cause is the program's own.
+    assert_eq!(
+        row("gives up"),
+        ("cancelled", false, "cancelled by something else in the program: graceshut had not asked it to end")
+    );
     assert_eq!(row("starts and panics"), ("failed", true, "at start"));
 }
 

@@ -341,8 +341,9 @@ fn heard_of(t: &Trace, hook: HookId) -> bool {
     t.spec(hook).kind.lane != graceshut::engine::Lane::Host
 }
 
-fn degrades(outcome: HookOutcome) -> bool {
-    !matches!(outcome, HookOutcome::Ok | HookOutcome::Skipped(Skip::HostClosed))
+/// `by_signal`: a signal began the shutdown; then what the host's end kept from running is undone (6.3).
+fn degrades(outcome: HookOutcome, by_signal: bool) -> bool {
+    outcome != HookOutcome::Ok && (by_signal || outcome != HookOutcome::Skipped(Skip::HostClosed))
 }
 
 fn finished(t: &Trace) -> Result<(At, ShutdownOutcome, ExitPlan), String> {
@@ -360,16 +361,22 @@ fn finished(t: &Trace) -> Result<(At, ShutdownOutcome, ExitPlan), String> {
 pub fn outcome(t: &Trace) -> Verdict {
     let (_, outcome, _) = finished(t)?;
     let (mut cut, mut degraded) = (false, false);
+    let (mut first, mut by_signal) = (None, false);
     let mut w = Window::new();
     // Moves of D beyond the first ones are not in the list; the steps have them all.
     let last_d = t.steps.last().and_then(|s| s.deadline).unwrap_or(At::NEVER);
     for r in &t.records {
         w.see(r.at, &r.what);
+        if let What::Trigger { reason, action } = &r.what {
+            let first = *first.get_or_insert(reason.kind);
+            let may_begin = first == reason.kind || first == ReasonKind::Prestop;
+            by_signal |= may_begin && reason.signo.is_some() && *action != TriggerAction::Duplicate;
+        }
         match &r.what {
             What::Finished { .. } => break,
             What::Rebased(_) => cut = true,
             What::Trigger { action: TriggerAction::Expedited | TriggerAction::Left, .. } => cut = true,
-            What::HookEnd { hook, outcome, .. } if !t.spec(*hook).optional && degrades(*outcome) => {
+            What::HookEnd { hook, outcome, .. } if !t.spec(*hook).optional && degrades(*outcome, by_signal) => {
                 degraded = true;
                 let undone = matches!(
                     outcome,
