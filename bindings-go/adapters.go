@@ -16,6 +16,8 @@ type GRPCServer interface {
 //
 //	gs.GRPC(server)
 //	err := server.Serve(ln) // nil when graceshut stopped it
+//
+// A stream that never ends holds drain up: let its handler return when gs.Draining() is closed.
 func (rt *Runtime) GRPC(server GRPCServer, options ...HookOption) (*Hook, error) {
 	if server == nil {
 		return nil, fail(ErrNull, "GRPC needs a server")
@@ -28,6 +30,9 @@ func (rt *Runtime) GRPC(server GRPCServer, options ...HookOption) (*Hook, error)
 		if err := option(&o); err != nil {
 			return nil, err
 		}
+	}
+	if o.streams {
+		return nil, fail(ErrUnsupported, "GRPC cannot tell streams from calls: let the handler of a stream return when gs.Draining() is closed, instead of EndStreamsAfter")
 	}
 	hook, err := rt.Hook(Drain, o.name, func(ctx Context) error {
 		gone := make(chan struct{})

@@ -30,7 +30,7 @@ const (
 	Final    Phase = "final"    // telemetry, logs, the last words
 )
 
-// A HookOption of Hook, HookStart and Serve.
+// A HookOption of Hook, HookStart, Serve and Listener.
 type HookOption func(*hookOptions) error
 
 type hookOptions struct {
@@ -38,6 +38,10 @@ type hookOptions struct {
 	after   []string
 	flags   C.uint32_t
 	name    string
+	// Of Listener and Serve.
+	refuse     func()
+	endStreams time.Duration
+	streams    bool
 }
 
 // Timeout is the hook's own limit; it never gets more than its phase has left.

@@ -29,6 +29,8 @@ type counted struct {
 	next http.Handler
 	// Told of each refusal by Serve, which waits for the connections themselves; nil: Handler alone.
 	refused func()
+	// Those of Serve with EndStreamsAfter; nil: none.
+	streams *streams
 }
 
 func (c *counted) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -48,13 +50,23 @@ func (c *counted) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			work.Leave() // next panicked
 		}
 	}()
-	c.next.ServeHTTP(answerOf(w, c.rt), r)
+	c.serve(w, r, &work)
 	left = true
 	if c.refused == nil && c.rt.IsDraining() {
 		time.AfterFunc(lastBytes, work.Leave)
 		return
 	}
 	work.Leave()
+}
+
+func (c *counted) serve(w http.ResponseWriter, r *http.Request, work *Guard) {
+	if c.streams == nil {
+		c.next.ServeHTTP(answerOf(w, c.rt), r)
+		return
+	}
+	stream, request, done := c.streams.follow(w, r, work)
+	defer done()
+	c.next.ServeHTTP(answerOf(streamOf(stream), c.rt), request)
 }
 
 func (c *counted) refuse(w http.ResponseWriter, r *http.Request) {

@@ -6,6 +6,7 @@ package graceshut
 import "C"
 
 import (
+	"context"
 	"syscall"
 	"time"
 )
@@ -24,14 +25,20 @@ func newLinger(ctx Context) linger {
 	return linger{C.graceshut_linger_new(left, 0)}
 }
 
-// step is true when l is to be closed now. A listener that has no descriptor is closed when nobody comes.
-func (g linger) step(came, busy bool, l any) bool {
+// seen is what happened since the last look.
+type seen struct {
+	came      bool // work was refused
+	connected bool // a connection was accepted
+	busy      bool // a client waits for its answer
+}
+
+// look is true when l is to be closed now. A listener that has no descriptor is closed when nobody comes.
+func (g linger) look(what seen, l any) bool {
 	var seen C.uint32_t
-	if came {
-		seen |= C.GRACESHUT_CAME
-	}
-	if busy {
-		seen |= C.GRACESHUT_BUSY
+	for bit, is := range map[C.uint32_t]bool{C.GRACESHUT_CAME: what.came, C.GRACESHUT_CONNECTED: what.connected, C.GRACESHUT_BUSY: what.busy} {
+		if is {
+			seen |= bit
+		}
 	}
 	over := false
 	asked := withDescriptor(l, func(fd uintptr) {
@@ -45,6 +52,20 @@ func (g linger) step(came, busy bool, l any) bool {
 }
 
 func (g linger) free() { C.graceshut_linger_free(g.c) }
+
+// until looks every few milliseconds; false when ctx ended first.
+func until(ctx context.Context, done func() bool) bool {
+	ticker := time.NewTicker(look)
+	defer ticker.Stop()
+	for !done() {
+		select {
+		case <-ctx.Done():
+			return done()
+		case <-ticker.C:
+		}
+	}
+	return true
+}
 
 func withDescriptor(l any, f func(fd uintptr)) bool {
 	if sc, ok := l.(syscall.Conn); ok {

@@ -100,6 +100,31 @@ func Repeat(mode RepeatMode) Option {
 	}
 }
 
+// LeaveMode says who leaves first when the plan is over after a signal.
+type LeaveMode string
+
+// Who leaves first (docs/spec.md 6.6).
+const (
+	LeaveAuto     LeaveMode = "auto"      // as the core decides: in Go as LeaveAtOnce, see Leave
+	LeaveAtOnce   LeaveMode = "at_once"   // the process leaves when the last hook has ended
+	LeaveByItself LeaveMode = "by_itself" // main may go on stopping by itself until the deadline; only then is it made to leave
+)
+
+// Leave says who leaves first. Give LeaveByItself to a program that listens for the signal itself (signal.Notify,
+// signal.NotifyContext) and returns from main when it has stopped: else os.Exit is called 50 ms after the last hook has ended, whatever
+// main is still doing. Go tells no package who listens for a signal, so this cannot be found out. Programs that end with Wait or Main
+// need not care.
+func Leave(mode LeaveMode) Option {
+	return func(s *settings) error {
+		switch mode {
+		case LeaveAuto, LeaveAtOnce, LeaveByItself:
+			s.json["leave"] = string(mode)
+			return nil
+		}
+		return fail(ErrBadValue, "Leave(%q): give LeaveAuto, LeaveAtOnce or LeaveByItself", string(mode))
+	}
+}
+
 // Config sets any option by its key in graceshut.toml. A time.Duration is a time, a bare number where a time is meant is
 // microseconds, and so is the text "500ms" or "10s". Of two Configs with one key the later counts; the options above win.
 //

@@ -21,7 +21,7 @@ import (
 //   - Hijacked connections (WebSocket) are work in flight until they are closed. srv.RegisterOnShutdown's functions are
 //     called once the listener is closed.
 //   - At the soft deadline what is left is closed, and the hook ends cancelled.
-//   - Request contexts are not cancelled by a signal.
+//   - Request contexts are not cancelled by a signal. Answers that never end hold drain up: EndStreamsAfter.
 //
 // It registers a hook in drain, named "server" or as Name says, sets serving, and wraps srv.Handler (as Handler) and
 // srv.ConnState. Call it once for a server. For TLS use ServeTLS: over a tls.NewListener requests would have no r.TLS.
@@ -55,13 +55,16 @@ func (rt *Runtime) serve(srv *http.Server, ln net.Listener, run func(net.Listene
 			return err
 		}
 	}
-	s := &server{rt: rt, srv: srv, open: map[*conn]http.ConnState{}, gone: make(chan struct{})}
+	s := &server{rt: rt, srv: srv, open: map[*conn]http.ConnState{}, gone: make(chan struct{}), endStreams: o.endStreams}
+	if o.streams {
+		s.streams = &streams{all: map[*stream]bool{}}
+	}
 	s.ln = &listener{Listener: ln, s: s}
 	handler := srv.Handler
 	if handler == nil {
 		handler = http.DefaultServeMux
 	}
-	srv.Handler = &counted{rt: rt, next: handler, refused: s.came}
+	srv.Handler = &counted{rt: rt, next: handler, refused: s.came, streams: s.streams}
 	s.chained = srv.ConnState
 	srv.ConnState = s.changed
 	hook, err := rt.Hook(Drain, o.name, s.drain, options...)
@@ -88,7 +91,11 @@ type server struct {
 	chained func(net.Conn, http.ConnState)
 	gone    chan struct{} // the hook has ended
 
-	asked atomic.Bool // somebody came with work, since the drain looked last (probes keep coming)
+	streams    *streams // nil without EndStreamsAfter
+	endStreams time.Duration
+
+	asked     atomic.Bool // work was refused since the drain looked last (probes keep coming)
+	connected atomic.Bool // a connection was accepted since
 
 	mu      sync.Mutex
 	open    map[*conn]http.ConnState
@@ -141,8 +148,14 @@ func ownConn(c net.Conn) *conn {
 // drain is the hook.
 func (s *server) drain(ctx Context) error {
 	defer close(s.gone)
+	if s.streams != nil {
+		s.streams.tell()
+		defer time.AfterFunc(s.endStreams, s.streams.expire).Stop()
+	}
 	l := newLinger(ctx)
-	s.until(ctx, func() bool { return l.step(s.asked.Swap(false), s.isBusy(), s.ln.Listener) })
+	until(ctx, func() bool {
+		return l.look(seen{came: s.asked.Swap(false), connected: s.connected.Swap(false), busy: s.isBusy()}, s.ln.Listener)
+	})
 	l.free()
 	s.mu.Lock()
 	s.drained = true
@@ -151,26 +164,12 @@ func (s *server) drain(ctx Context) error {
 	s.endIdle(ctx)
 	// Tells srv.RegisterOnShutdown's functions; what is left, it waits for as we do.
 	go func() { _ = s.srv.Shutdown(ctx) }()
-	if s.until(ctx, func() bool { return s.count() == 0 }) {
+	if until(ctx, func() bool { return s.count() == 0 }) {
 		return nil
 	}
 	_ = s.srv.Close()
 	s.closeHijacked()
 	return ctx.Err()
-}
-
-// until looks every few milliseconds; false when the hook was cancelled first.
-func (s *server) until(ctx context.Context, done func() bool) bool {
-	ticker := time.NewTicker(look)
-	defer ticker.Stop()
-	for !done() {
-		select {
-		case <-ctx.Done():
-			return done()
-		case <-ticker.C:
-		}
-	}
-	return true
 }
 
 func (s *server) count() int {
@@ -194,7 +193,7 @@ func (s *server) isBusy() bool {
 // endIdle ends connections that wait for a request. Shutting the reading side makes their goroutine see the end after
 // anything that had already arrived, and answer that; a close would reset it.
 func (s *server) endIdle(ctx context.Context) {
-	s.until(ctx, func() bool {
+	until(ctx, func() bool {
 		idle := 0
 		s.mu.Lock()
 		for c, state := range s.open {
@@ -234,6 +233,7 @@ func (l *listener) Accept() (net.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
+	l.s.connected.Store(true)
 	own := &conn{Conn: c, s: l.s}
 	l.s.mu.Lock()
 	l.s.open[own] = http.StateNew
