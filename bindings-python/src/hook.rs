@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use crate::error::OrRaise;
 use crate::gate::{say, with_python};
+use crate::main_thread;
 use crate::values::{duration, text};
 
 /// Registers `body(ctx, done)` as `spec` says; the keys of `spec` are those of a `[[hook]]` table without its kind.
@@ -205,10 +206,15 @@ impl Context {
         self.inner.progress(done, total);
     }
 
-    /// Sleeps until the hook is cancelled, at most this long; answers whether it was.
-    fn wait_cancelled(&self, py: Python<'_>, seconds: &Bound<'_, PyAny>) -> PyResult<bool> {
+    /// Sleeps until the hook is cancelled, at most this long; answers whether it was. In a hub other greenlets run meanwhile.
+    fn wait_cancelled(this: &Bound<'_, Self>, seconds: &Bound<'_, PyAny>) -> PyResult<bool> {
         let limit = duration(seconds, "seconds")?.unwrap_or(std::time::Duration::from_secs(366 * 86_400));
-        Ok(py.detach(|| self.inner.wait_cancelled(limit)))
+        let py = this.py();
+        if main_thread::in_hub() {
+            return py.import("graceshut._hubs")?.call_method1("wait_cancelled", (this, limit.as_secs_f64()))?.extract();
+        }
+        let context = this.get();
+        Ok(py.detach(|| context.inner.wait_cancelled(limit)))
     }
 
     /// Calls `f` on a worker when the hook is cancelled; at once when it already is.

@@ -42,6 +42,8 @@ fn _graceshut(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add_class::<linger::Linger>()?;
     m.add_class::<native::Event>()?;
     m.add_function(wrap_pyfunction!(native::spawn, m)?)?;
+    m.add_function(wrap_pyfunction!(native::write_byte, m)?)?;
+    m.add_function(wrap_pyfunction!(main_thread::set_hub, m)?)?;
     m.add_function(wrap_pyfunction!(error::error_kinds, m)?)?;
     m.add_function(wrap_pyfunction!(host::managed_signals, m)?)?;
     m.add_function(wrap_pyfunction!(host::in_main_interpreter, m)?)?;

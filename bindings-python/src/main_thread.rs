@@ -12,7 +12,7 @@
 
 use std::sync::Mutex;
 use std::sync::PoisonError;
-use std::sync::atomic::{AtomicI32, AtomicU32, Ordering::SeqCst};
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, Ordering::SeqCst};
 
 use graceshut::process::objects;
 use graceshut::process::raw;
@@ -30,6 +30,9 @@ static KEPT: [AtomicI32; 3] = [AtomicI32::new(0), AtomicI32::new(0), AtomicI32::
 static CPYTHONS: Mutex<Option<Disposition>> = Mutex::new(None);
 /// How often our callable was called.
 static CAME_BY: AtomicU32 = AtomicU32::new(0);
+
+/// It has a hub: gevent's, eventlet's.
+static HUB: AtomicBool = AtomicBool::new(false);
 
 /// From here downwards: programs that use real-time signals count from the other end, and valgrind keeps the last.
 const HIGHEST: i32 = 62;
@@ -50,6 +53,17 @@ fn main() -> i32 {
 #[pyfunction]
 pub(crate) fn in_main_thread() -> bool {
     raw::tid().cast_signed() == main()
+}
+
+/// The main thread has a hub, or none: who waits there lets other greenlets run.
+#[pyfunction]
+pub(crate) fn set_hub(there: bool) {
+    HUB.store(there, SeqCst);
+}
+
+/// True in a main thread that has a hub.
+pub(crate) fn in_hub() -> bool {
+    HUB.load(SeqCst) && in_main_thread()
 }
 
 /// The kernel's number of this thread.
@@ -250,4 +264,5 @@ pub(crate) fn foreign_handler(signo: i32) -> Option<String> {
 /// In a forked child: the forking thread is its main thread now.
 pub(crate) fn after_fork() {
     MAIN.store(0, SeqCst);
+    HUB.store(false, SeqCst);
 }

@@ -69,3 +69,11 @@ pub(crate) fn spawn(f: Py<PyAny>) -> PyResult<()> {
     let made = std::thread::Builder::new().name("gs-own-loop".to_owned()).spawn(run);
     made.map(drop).map_err(|e| PyRuntimeError::new_err(format!("cannot make a thread: {e}")))
 }
+
+/// Writes one byte to a descriptor that does not block. Python's `os.write` may be a library's. Raises OSError.
+#[pyfunction]
+pub(crate) fn write_byte(fd: i32) -> PyResult<()> {
+    // SAFETY: one byte of a static; a number that is no descriptor is an error.
+    let written = unsafe { libc::write(fd, b"!".as_ptr().cast(), 1) };
+    if written == 1 { Ok(()) } else { Err(std::io::Error::last_os_error().into()) }
+}

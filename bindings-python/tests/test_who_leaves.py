@@ -35,6 +35,21 @@ try:
 except Stop: time.sleep(1.5)
 print("stopped by itself")
 """,
+    "taken away": """
+told = []
+def handler(signo, frame):
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    told.append(time.monotonic())
+signal.signal(signal.SIGTERM, handler)
+@gs.hook("drain")
+def slow():
+    while not told: time.sleep(0.01)
+    time.sleep(0.2)
+print("ready")
+while not told: time.sleep(0.1)
+time.sleep(1.5)
+print("stopped by itself")
+""",
     "KeyboardInterrupt": """
 try:
     print("ready")

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
-import socket
+
+# The real one: gevent's and eventlet's sockets belong to a hub, and hooks may run on native threads.
+import _socket as socket
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

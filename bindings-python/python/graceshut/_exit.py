@@ -14,7 +14,7 @@ import os
 import sys
 import threading
 
-from . import _graceshut, _hooks, _signals
+from . import _graceshut, _hooks, _hubs, _signals
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -129,8 +129,13 @@ def _end(gs: Any, error: Optional[str], code: int) -> int:
         _hooks.drive_loops()
         if _hooks._pending:
             _hooks.sweep()
+        hub = _hubs.here()
+        if hub is not None:
+            # The hooks run in it.
+            while gs._wait(0.0, False) is None:
+                hub.sleep(0.005)
         gs._wait_to_the_end()
-        gs._told.wait(_TELL_LIMIT)
+        gs._wait_told(_TELL_LIMIT)
         return int(gs._wait(0.0, False) or 0)
     except Exception:  # closed by another thread meanwhile: the program ends as though nothing was installed
         return 0
@@ -147,6 +152,9 @@ def _at_exit() -> None:
             exec("raise KeyboardInterrupt")
         except KeyboardInterrupt:
             pass
+    if not gs._manual and gs.state == "armed":
+        # threading's shutdown is replaced, as eventlet does: its step before that never came.
+        _pre_shutdown()
     _graceshut.exit_begins(True)
     _signals.ending()
     if gs._close_gate(_CLOSE_LIMIT) or gs._manual:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from . import _hooks, _signals
+from . import _hooks, _hubs, _signals
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -65,13 +65,16 @@ class Flag:
         import time
 
         gs, until = self._gs, None if limit is None else time.monotonic() + limit
-        swallow = _signals.waiting() if _signals.in_main() else None
+        swallow, hub = _signals.waiting() if _signals.in_main() else None, _hubs.here()
         if swallow is not None:
             swallow.__enter__()
         try:
             while True:
                 left = _SLICE if until is None else min(_SLICE, until - time.monotonic())
-                if gs._wait_level(self._level, max(left, 0.0)):
+                if hub is not None and not self and left > 0:
+                    # The others of this thread run meanwhile.
+                    hub.wait(min(left, _LOOK), self._add)
+                if gs._wait_level(self._level, max(left, 0.0) if hub is None else 0.0):
                     return True
                 if until is not None and time.monotonic() >= until:
                     return False

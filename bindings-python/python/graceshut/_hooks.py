@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 from contextvars import ContextVar
 
-from . import _graceshut, _loops
+from . import _graceshut, _hubs, _loops
 from ._graceshut import Event
 
 TYPE_CHECKING = False
@@ -45,6 +45,7 @@ def reset() -> None:
     _private.clear()
     # A fork inside a hook: the child is not.
     _inside.set(False)
+    _hubs.reset()
 
 
 def note_loop() -> Optional[Loop]:
@@ -61,6 +62,7 @@ def note_loop() -> Optional[Loop]:
 def tell_loop() -> None:
     """In the main thread, after a signal: whether a loop runs there is known now."""
     loop = note_loop()
+    _hubs.note()
     _told.set()
     if isinstance(loop, _loops.Asyncio) and _to_run:
         loop.is_held_open()
@@ -142,8 +144,9 @@ def call_of(fn: Any) -> tuple[Callable[[Any], Any], bool]:
 def body(fn: Any) -> Callable[[Context, Done], None]:
     """What core calls on a worker, with the GIL."""
     call, is_async = call_of(fn)
+    _hubs.note()
     if not is_async:
-        return lambda ctx, done: _run_sync(call, ctx, done)
+        return lambda ctx, done: _run(lambda: _run_sync(call, ctx, done), ctx)
     registered_in, number = note_loop(), object()
     _to_run[number] = registered_in
     return lambda ctx, done: _run_async(call, registered_in, ctx, done, number)
@@ -171,6 +174,13 @@ def _end(done: Done, error: Optional[BaseException]) -> None:
         if logging is not None:
             logging.getLogger("graceshut").debug("a hook failed", exc_info=error)
         done.failed(describe(error))
+
+
+def _run(job: Callable[[], None], ctx: Context) -> None:
+    """In the main thread's hub where there is one, else here."""
+    hub = _hubs.of_main()
+    if hub is None or not _hubs.run(hub, job, ctx):
+        job()
 
 
 def _run_sync(call: Callable[[Context], Any], ctx: Context, done: Done) -> None:
@@ -210,7 +220,7 @@ def _run_async(call: Callable[[Context], Any], registered_in: Optional[Loop], ct
     if job.loop is None:
         # None runs: one of the kind the program has used.
         job.loop = registered_in if registered_in is not None else _loop
-        return job.run_here()
+        return _run(job.run_here, ctx)
     _pending.add(job)
     try:
         job.loop.call(job.start)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 import time
 
-from . import _graceshut, _loops
+from . import _graceshut, _hubs, _loops
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -67,7 +67,10 @@ def _leave(code: int) -> None:
         _graceshut.exit_was_lost()
 
     sys.unraisablehook = lost
-    raise exit
+    hub = _hubs.here()
+    if hub is None:
+        raise exit
+    hub.leave(exit)
 
 
 def after_fork(forker: Optional[FrameType]) -> None:

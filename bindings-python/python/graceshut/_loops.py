@@ -161,8 +161,8 @@ def running() -> Optional[Loop]:
 
 
 def is_cancelled(error: BaseException) -> bool:
-    """The loop's own word for a cancelled task."""
+    """The loop's own word for a cancelled task, the hub's for a greenlet that was killed."""
     return any(
-        c.__name__ == "CancelledError" or c.__name__ == "Cancelled" and c.__module__.split(".")[0] == "trio"
+        c.__name__ in ("CancelledError", "GreenletExit") or c.__name__ == "Cancelled" and c.__module__.split(".")[0] == "trio"
         for c in type(error).__mro__
     )

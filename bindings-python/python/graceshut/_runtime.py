@@ -7,7 +7,7 @@ import sys
 import threading
 import time
 
-from . import _exit, _graceshut, _hooks, _signals
+from . import _exit, _graceshut, _hooks, _hubs, _signals
 from ._errors import BY_KIND, Draining
 from ._flags import _SLICE, Flag, ring
 
@@ -71,6 +71,7 @@ def _arm(options: dict[str, Any], make: Callable[[], GraceShut]) -> None:
     _graceshut.exit_begins(False)
     _hooks.reset()
     _hooks.note_loop()
+    _hubs.note()
     with _signals.changing():
         try:
             told = _signals.prepare(managed)
@@ -147,6 +148,17 @@ def _deliver(event: dict[str, Any]) -> None:
     if gs is None:
         return
     ring(gs)
+    hub = _hubs.of_main()
+    if hub is not None:
+        # Handlers of logging and callbacks are the program's, and so of its hub.
+        try:
+            return hub.call(hub.spawn, lambda: _tell(gs, event))
+        except Exception:  # a hub that was destroyed
+            pass
+    _tell(gs, event)
+
+
+def _tell(gs: GraceShut, event: dict[str, Any]) -> None:
     if gs._logs:
         from . import _events
 
@@ -498,8 +510,36 @@ class GraceShut(_graceshut.Runtime):
         until = None if limit is None else time.monotonic() + limit
         if not _signals.in_main():
             return self._wait_loop(until, False)
+        hub = _hubs.here()
         with _signals.waiting():
-            return self._wait_loop(until, True)
+            return self._wait_loop(until, True) if hub is None else self._wait_in_hub(hub, until)
+
+    def _wait_in_hub(self, hub: _hubs.Hub, until: Optional[float]) -> int:
+        """In the main thread, while its other greenlets run. It leaves by itself right after."""
+        self._leaver(True)
+        try:
+            while True:
+                left = None if until is None else until - time.monotonic()
+                if not self.stopped._wait_here(left):
+                    raise BY_KIND["timeout"]("the shutdown is not over yet")
+                # The report is being written.
+                code = self._wait(0.0, False)
+                if code is not None:
+                    self._wait_told(0.05)
+                    return code
+                hub.sleep(0.002)
+        finally:
+            self._leaver(False)
+
+    def _wait_told(self, seconds: float) -> None:
+        """The last event has reached logging and callbacks, or its time is over."""
+        hub = _hubs.here()
+        if hub is None:
+            self._told.wait(seconds)
+            return
+        until = time.monotonic() + seconds
+        while not self._told.is_set() and time.monotonic() < until:
+            hub.sleep(0.002)
 
     def _wait_loop(self, until: Optional[float], main: bool) -> int:
         while True:
@@ -509,7 +549,7 @@ class GraceShut(_graceshut.Runtime):
             if code is not None:
                 if main:
                     # Whoever waits in the main thread is the one who leaves.
-                    self._told.wait(0.05)
+                    self._wait_told(0.05)
                 return code
             if _hooks._pending:
                 _hooks.sweep()

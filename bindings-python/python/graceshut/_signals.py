@@ -48,6 +48,8 @@ _pid = 0
 _runtime: Any = None
 #: Those of `_view` under which other native code has its handler in the kernel: Python never knew.
 _native: set[int] = set()
+#: Those whose handler of the program's own was called: it is stopping by itself, also where it takes the handler away then.
+_handled: set[int] = set()
 #: Who waits in the main thread for the end, and swallows the Ctrl-C that began it.
 _waiting = 0
 #: The main thread is ending.
@@ -106,6 +108,7 @@ def prepare(managed: list[tuple[int, bool, bool]]) -> bool:
     _managed, _pid, _ending, _caught = managed, os.getpid(), False, False
     _ignored.clear()
     _c_handlers.clear()
+    _handled.clear()
     _ignored.update(signo for signo, _, ignored in managed if ignored)
     _warned.clear()
     _signal.signal, _signal.getsignal = _signal_, _getsignal
@@ -146,7 +149,8 @@ def _tell_core(signo: int) -> None:
     handler = _view.get(signo, _on_signal)
     is_native = signo in _native
     _graceshut.set_outside(int(signo), 2 if is_native else 0 if handler == _DFL else 1 if handler == _IGN else 2)
-    _graceshut.set_own_handlers(sum(1 << s - 1 for s in {*_native, *_c_handlers, *(s for s, h in _view.items() if callable(h))}))
+    own = {*_native, *_c_handlers, *_handled, *(s for s, h in _view.items() if callable(h))}
+    _graceshut.set_own_handlers(sum(1 << s - 1 for s in own))
 
 
 def _warn(words: str, *args: object) -> None:
@@ -246,7 +250,7 @@ def _signal_(signalnum: int, handler: Handler, /) -> Handler:
     if handler is not _on_signal:
         _view[signalnum] = handler
         _tell_core(signalnum)
-    if handler == _IGN and signalnum not in _warned and signalnum not in _ignored:
+    if handler == _IGN and signalnum not in _warned | _ignored | _handled:
         _warned.add(signalnum)
         name = _name(signalnum)
         _warn("%s set to SIG_IGN: graceshut still acts on it; install(signals={%r: \"ignore\"}) makes it ignore it", name, name[3:])
@@ -305,6 +309,7 @@ def _on_signal(signum: int, frame: Optional[FrameType]) -> None:
         _runtime._rearm(int(signum), signum not in _held)
     _hooks.tell_loop()
     if callable(handler) and not _is_swallowed(signum, handler):
+        _handled.add(signum)
         handler(signum, frame)
 
 
