@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     Headers = list[tuple[str, str]]
 
 #: How SERVER_SOFTWARE begins where the header is taken from the app.
-_TAKES_HEADER = ("granian", "werkzeug", "uwsgi", "twistedweb")
+_TAKES_HEADER = ("gevent", "granian", "werkzeug", "uwsgi", "twistedweb")
 #: Keys of the environment that say the same.
 _TAKES_HEADER_KEYS = ("uwsgi.version", "eventlet.input")
 
@@ -53,15 +53,11 @@ def _cheroot(gateway: Any) -> None:
     gateway.req.close_connection = True
 
 
-def _gevent(handler: Any) -> None:
-    handler.close_connection = True
-
-
 def _gunicorn(response: Any) -> None:
     response.force_close()
 
 
 #: By the package of the object that ``write`` is a method of. Django's runserver is wsgiref's.
 _TOLD_BY: dict[str, Callable[[Any], None]] = {
-    "waitress": _waitress, "wsgiref": _wsgiref, "cheroot": _cheroot, "gevent": _gevent, "gunicorn": _gunicorn,
+    "waitress": _waitress, "wsgiref": _wsgiref, "cheroot": _cheroot, "gunicorn": _gunicorn,
 }
