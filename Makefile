@@ -375,7 +375,7 @@ hosts-java: $(if $(ARTIFACTS),,java-jar)
 	cd hosts/java && $(MVN) dependency:copy-dependencies -DincludeScope=runtime -DoutputDirectory="$(CURDIR)/$(HOSTS)/java/lib"
 	cp $(FROM)/java/lib/*.jar $(HOSTS)/java/lib/
 	cp hosts/java/src/log4j2.xml $(HOSTS)/java/classes/
-	javac -proc:none -d $(HOSTS)/java/classes -cp "$(HOSTS)/java/lib/*" hosts/java/src/hosts/*.java
+	javac -proc:none -parameters -d $(HOSTS)/java/classes -cp "$(HOSTS)/java/lib/*" hosts/java/src/hosts/*.java
 
 # The worker cases need redis-server, the case of asio its header (Debian: libasio-dev). A quarter of an hour.
 test-hosts: $(patsubst %,hosts-%,$(filter python node go java,$(HOSTS_LANGUAGES))) $(HOSTS)/venv/requirements $(if $(filter c,$(HOSTS_LANGUAGES)),$(if $(ARTIFACTS),,c-library))
