@@ -90,12 +90,11 @@ class Runner:
         return _finish(result, program)
 
     def place(self, case: Case) -> pathlib.Path:
-        """The folder a case runs in: its own, for Node a copy of it where the packages are found."""
-        if case.language != "node":
-            return case.folder
-        copy = self.where.node / "cases" / case.name
+        """A copy of the case and of its language's apps, for Node where its packages are found: cases leave things behind."""
+        copy = (self.where.node if case.language == "node" else self.where.home) / "cases" / case.language / case.name
         for folder in (case.folder.parent / "apps", case.folder):
-            shutil.copytree(folder, copy, dirs_exist_ok=True)
+            if folder.exists():
+                shutil.copytree(folder, copy, dirs_exist_ok=True)
         return copy
 
     def env(self, case: Case, folder: pathlib.Path, port: int, with_graceshut: bool) -> dict[str, str]:
