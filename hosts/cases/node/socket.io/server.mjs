@@ -7,7 +7,7 @@ if (process.env.WITH) {
   const { install } = await import('graceshut');
   const gs = install({ grace: '8s' });
   gs.http(server);
-  gs.hook('drain', () => { for (const client of Object.values(io.engine.clients)) client.close(); }, { name: 'socket.io' });
+  gs.socketio(io);
   gs.hook('flush', () => console.log('hook flush'), { name: 'flush' });
 } else {
   process.on('SIGTERM', () => { io.close(); });
