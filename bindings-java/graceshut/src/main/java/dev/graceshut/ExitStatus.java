@@ -2,6 +2,7 @@ package dev.graceshut;
 
 import java.util.Map;
 import java.util.concurrent.ConcurrentHashMap;
+import java.util.function.IntConsumer;
 import java.util.logging.Handler;
 import java.util.logging.Level;
 import java.util.logging.LogRecord;
@@ -18,6 +19,7 @@ final class ExitStatus {
     private static final int SINCE = 21;
     /** Kept: java.util.logging holds loggers weakly. */
     private static Object kept;
+    private static volatile IntConsumer begins = status -> {};
 
     private ExitStatus() {}
 
@@ -26,7 +28,9 @@ final class ExitStatus {
         return SEEN.get(thread);
     }
 
-    static synchronized void prepare() {
+    /** {@code exitBegins} is told on the thread that called System.exit, before it has begun: the JVM logs without its lock. */
+    static synchronized void prepare(IntConsumer exitBegins) {
+        begins = exitBegins;
         if (kept == null && Runtime.version().feature() >= SINCE && ModuleLayer.boot().findModule("java.logging").isPresent()) {
             kept = Listener.listen();
         }
@@ -49,11 +53,14 @@ final class ExitStatus {
         public void publish(LogRecord line) {
             String text = line.getMessage();
             int at = text == null ? -1 : text.lastIndexOf(' ') + 1;
+            int status;
             try {
-                SEEN.put(Thread.currentThread(), Integer.parseInt(text.substring(at)));
+                status = Integer.parseInt(text.substring(at));
             } catch (RuntimeException e) {
-                // Another line than the one of Runtime.exit.
+                return; // another line than the one of Runtime.exit
             }
+            SEEN.put(Thread.currentThread(), status);
+            begins.accept(status);
         }
 
         @Override

@@ -48,7 +48,7 @@ final class JvmExit {
     }
 
     void start() {
-        ExitStatus.prepare();
+        ExitStatus.prepare(this::exitBegins);
         if (!manual) {
             MainThread.watch();
             try {
@@ -166,6 +166,47 @@ final class JvmExit {
         return code;
     }
 
+    /**
+     * System.exit was called, and the JVM has not begun with it (from Java 21 on): the phases run now, on their threads, and the
+     * shutdown hooks of others, which close logs and pools, run after them. A hook's own call is {@link Join}'s matter.
+     */
+    private void exitBegins(int status) {
+        if (manual || closed != null || HookRun.current() != null || over.getCount() == 0) {
+            return;
+        }
+        leaving = true;
+        if (gs.state() == Graceshut.State.ARMED) {
+            Lib.graceshut_host_end(gs.handle(), MainThread.uncaught(), status);
+        }
+        untilOver();
+    }
+
+    private void untilOver() {
+        boolean interrupted = false;
+        while (true) {
+            try {
+                if (over.await(LOOK_MS, TimeUnit.MILLISECONDS)) {
+                    break;
+                }
+            } catch (InterruptedException e) {
+                interrupted = true; // the soft deadline of a hook that is parked here
+            }
+            containBlocked();
+        }
+        if (interrupted) {
+            Thread.currentThread().interrupt();
+        }
+    }
+
+    /** System.exit is under way and holds its lock: another hook that calls it never gets here, and is found by its stack. */
+    private void containBlocked() {
+        for (Map.Entry<Thread, HookRun> e : HookRun.inside().entrySet()) {
+            if (e.getKey() != Thread.currentThread() && e.getKey().getState() == Thread.State.BLOCKED && isExiting(e.getKey())) {
+                exitedInside(e.getValue(), e.getKey());
+            }
+        }
+    }
+
     /** The JVM's shutdown hook. */
     private final class Join extends Thread {
         private volatile boolean contains;
@@ -206,32 +247,6 @@ final class JvmExit {
                 Lib.graceshut_warn(gs.handle(), "the JVM began to exit during the shutdown: its other shutdown hooks ran beside the phases");
             }
             untilOver();
-        }
-
-        private void untilOver() {
-            boolean interrupted = false;
-            while (true) {
-                try {
-                    if (over.await(LOOK_MS, TimeUnit.MILLISECONDS)) {
-                        break;
-                    }
-                } catch (InterruptedException e) {
-                    interrupted = true; // the soft deadline of a hook that is parked here
-                }
-                containBlocked();
-            }
-            if (interrupted) {
-                Thread.currentThread().interrupt();
-            }
-        }
-
-        /** System.exit is under way and holds its lock: another hook that calls it never gets here, and is found by its stack. */
-        private void containBlocked() {
-            for (Map.Entry<Thread, HookRun> e : HookRun.inside().entrySet()) {
-                if (e.getKey() != Thread.currentThread() && e.getKey().getState() == Thread.State.BLOCKED && isExiting(e.getKey())) {
-                    exitedInside(e.getValue(), e.getKey());
-                }
-            }
         }
     }
 

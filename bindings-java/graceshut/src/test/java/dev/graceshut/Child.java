@@ -180,6 +180,7 @@ public final class Child {
                 await(gs);
             }
             case "leaving" -> LeavingCases.run(args[1]);
+            case "streams" -> StreamCases.run();
             case "in_flight" -> inFlight();
             case "bad_input" -> BadInput.run();
             case "wasm" -> WasmCases.run(java.nio.file.Path.of(args[1]));

@@ -195,6 +195,9 @@ class EndsTest {
         Proc.start(jdk, List.of(), Map.of(), "uncaught").leaves(1).order(RAN);
         Proc.start(jdk, List.of(), Map.of(), "halt").leaves(6).silent(RAN);
         Proc.start(jdk, List.of(), Map.of(), "stuck_java_hook").ready().kill("TERM").leaves(0);
+        // From Java 21 on other shutdown hooks run after the phases: what they close, logs and pools, is still open.
+        Proc exited = Proc.start(jdk, List.of(), Map.of(), "java_hook_on_exit").leaves(0).order(RAN, "hook final/last", "java hook");
+        assertEquals(List.of(), warnings(exited));
         // From Java 21 on the status of an exit call inside a hook can be seen.
         Proc p = Proc.start(jdk, List.of(), Map.of(), "exit_in_hook", "3").ready().kill("TERM").leaves(3).order("hook close/after");
         p.outcome("degraded").hookWas("exits", "failed").hookWas("exits too", "ok");
