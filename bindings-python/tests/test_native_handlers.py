@@ -121,3 +121,19 @@ def test_one_that_comes_later_and_hands_the_signal_on_to_python(child, library):
     c.ready().kill().end()
     assert c.rc == 0 and sorted(c.lines[1:]) == ["flush", "native"], c.words()
     assert c.report["reason"]["signal"] == "TERM" and c.gone_at - c.signalled_at < 4
+
+
+def test_the_hosts_own_last_steps_are_no_replacement(child):
+    """CPython sets every handler back as it ends; core took that for other code, put ours there again and said so."""
+    c = child(
+        """
+        import atexit, ctypes
+        def late():
+            ctypes.CDLL(None).signal(15, None)
+            time.sleep(1.3)
+            print("late", int(next(l for l in open("/proc/self/status") if l.startswith("SigCgt")).split()[1], 16) >> 14 & 1)
+        atexit.register(late)   # before install: after graceshut's own
+        gs = graceshut.install(grace=5, exit="manual")
+        """
+    ).end()
+    assert c.lines == ["late 0"] and "replaced" not in c.err and c.rc == 0, c.words()

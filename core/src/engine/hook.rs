@@ -336,6 +336,11 @@ impl Engine {
     }
 
     /// The host can run nothing any more: its hooks that have not begun are skipped, which degrades nothing (spec 2.6).
+    /// The host can run nothing any more.
+    pub(crate) fn host_is_closed(&self) -> bool {
+        self.host_closed
+    }
+
     pub(super) fn on_host_closed(&mut self, now: At) {
         if std::mem::replace(&mut self.host_closed, true) {
             return;

@@ -106,6 +106,11 @@ impl Looks {
         if now < self.next {
             return;
         }
+        if shared.door.is_finished() || shared.with_engine(|e| e.host_is_closed()) {
+            // The host takes its own handlers down on its way out: nothing to repair there, and nothing was missed.
+            self.next = At::NEVER;
+            return;
+        }
         let unseen = self.done(now);
         for replaced in signal::look(true) {
             shared.events.say_replaced(&replaced, unseen);
