@@ -134,18 +134,14 @@ pub fn arm(signals: &[Managed]) -> Result<Vec<Armed>, Error> {
         mask::remember_host();
     }
     fork::claim()?;
-    let done = take_all(live, signals)?;
-    signals.iter().filter(|m| m.chain == Chain::UnlessItExits).for_each(|m| chain_unless_it_exits(m.signo));
-    Ok(done)
-}
-
-fn take_all(live: &Live, signals: &[Managed]) -> Result<Vec<Armed>, Error> {
+    let asked = signals.iter().filter(|m| m.chain == Chain::UnlessItExits).map(|m| m.signo);
+    let verdicts = verdicts(asked);
     let mut done = Vec::with_capacity(signals.len());
     let mut fresh = Vec::with_capacity(signals.len());
     let _lock = Locked::take(live);
     for managed in signals {
         let Some(saved) = saved(managed.signo) else { continue };
-        match take(live, saved, managed) {
+        match take(live, saved, managed, &verdicts) {
             Ok((armed, new)) => {
                 done.push(armed);
                 if new {
@@ -163,15 +159,30 @@ fn take_all(live: &Live, signals: &[Managed]) -> Result<Vec<Armed>, Error> {
     Ok(done)
 }
 
-/// [`Chain::UnlessItExits`]: chained to as soon as it is known that what is under ours does no harm. Without the lock, since the
-/// loader is asked (invariant 3).
-fn chain_unless_it_exits(signo: i32) {
-    let Some(saved) = saved(signo) else { return };
-    let top = saved.top();
-    saved.set_chained(!top.is_function() || !neighbour::ends_the_process(top.handler));
+/// A handler that is, or is about to be, under ours, and whether it is to be called after ours ([`Chain::UnlessItExits`]). Found out without the lock, since the
+/// loader is asked (invariant 3), and before ours is put on top, so that no signal comes between.
+type Verdict = (i32, usize, bool);
+
+fn verdicts(signals: impl Iterator<Item = i32>) -> Vec<Verdict> {
+    let found = signals.filter_map(|signo| {
+        let (saved, found) = (saved(signo)?, query(signo)?);
+        let under = if saved.is_ours(found.handler) { saved.top() } else { not_a_copy(found, signo) };
+        under.is_function().then(|| (signo, under.handler, !neighbour::ends_the_process(under.handler)))
+    });
+    found.collect()
 }
 
-fn take(live: &Live, saved: &Saved, managed: &Managed) -> io::Result<(Armed, bool)> {
+/// Whether what is under ours is called after it, where that is asked anew for every handler: as the verdict on it says. One
+/// that came after the verdict is not called: nothing is known of it.
+fn chain_by(verdicts: &[Verdict], saved: &Saved, signo: i32) {
+    if saved.asks_first() {
+        let top = saved.top();
+        let verdict = verdicts.iter().find(|(n, handler, _)| (*n, *handler) == (signo, top.handler));
+        saved.set_chained(verdict.map_or(!top.is_function(), |(_, _, chained)| *chained));
+    }
+}
+
+fn take(live: &Live, saved: &Saved, managed: &Managed, verdicts: &[Verdict]) -> io::Result<(Armed, bool)> {
     let signo = managed.signo;
     let found = query(signo).ok_or_else(io::Error::last_os_error)?;
     let previous = if saved.is_ours(found.handler) { saved.top() } else { found };
@@ -186,9 +197,11 @@ fn take(live: &Live, saved: &Saved, managed: &Managed) -> io::Result<(Armed, boo
         return Ok((Armed { signo, inherited_ignored, taken: false }, false));
     }
     saved.set_chain(managed.chain);
-    if !was_armed {
+    if was_armed {
+        chain_by(verdicts, saved, signo);
+    } else {
         live.armed.fetch_or(bit(signo), Ordering::SeqCst);
-        if let Err(error) = put_ours(saved, signo, found) {
+        if let Err(error) = put_ours(saved, signo, found, verdicts) {
             live.armed.fetch_and(!bit(signo), Ordering::SeqCst);
             return Err(error);
         }
@@ -197,12 +210,13 @@ fn take(live: &Live, saved: &Saved, managed: &Managed) -> io::Result<(Armed, boo
 }
 
 /// Puts ours on top of `found`, and saves what was there.
-fn put_ours(saved: &Saved, signo: i32, found: Disposition) -> io::Result<()> {
+fn put_ours(saved: &Saved, signo: i32, found: Disposition, verdicts: &[Verdict]) -> io::Result<()> {
     let mut found = found;
     for _ in 0..3 {
         if !saved.is_ours(found.handler) {
             saved.adopt(&not_a_copy(found, signo));
         }
+        chain_by(verdicts, saved, signo);
         let top = saved.top();
         let old = {
             // SAFETY: our handler takes three arguments (SA_SIGINFO) and is pinned (A10).
@@ -268,6 +282,12 @@ pub fn look(repair: bool) -> Vec<Replaced> {
     let Some(live) = mine() else { return Vec::new() };
     let mut replaced = Vec::new();
     let mut places = Vec::new();
+    let armed = live.armed.load(Ordering::SeqCst);
+    let foreign = |signo: &i32| {
+        let asks = armed & bit(*signo) != 0 && repair;
+        asks && saved(*signo).is_some_and(|s| s.asks_first() && query(*signo).is_some_and(|found| !s.is_ours(found.handler)))
+    };
+    let verdicts = verdicts((1..=64).filter(foreign));
     {
         let lock = Locked::take(live);
         let armed = live.armed.load(Ordering::SeqCst);
@@ -279,10 +299,7 @@ pub fn look(repair: bool) -> Vec<Replaced> {
             saved.expose();
             let count = &live.repairs[signo as usize];
             let mut repaired = false;
-            if saved.asks_first() {
-                saved.set_chained(false);
-            }
-            if repair && count.load(Ordering::SeqCst) < MAX_REPAIRS && put_ours(saved, signo, found).is_ok() {
+            if repair && count.load(Ordering::SeqCst) < MAX_REPAIRS && put_ours(saved, signo, found, &verdicts).is_ok() {
                 count.fetch_add(1, Ordering::SeqCst);
                 repaired = true;
             }
@@ -297,9 +314,6 @@ pub fn look(repair: bool) -> Vec<Replaced> {
             libc::SIG_IGN => Some("SIG_IGN".to_owned()),
             place => objects::owner_of(place),
         };
-        if saved(replaced.signo).is_some_and(Saved::asks_first) {
-            chain_unless_it_exits(replaced.signo);
-        }
     }
     replaced
 }
@@ -315,18 +329,17 @@ pub fn rearm(signo: i32, chain: Chain) -> Result<(), Error> {
         Error::new(ErrorKind::NotInstalled, format!("{what} is not managed in this process: install first, or name it there"))
     };
     let live = mine().ok_or_else(not_armed)?;
-    let lock = Locked::take(live);
+    let verdicts = verdicts([signo].into_iter().filter(|_| chain == Chain::UnlessItExits));
+    let _lock = Locked::take(live);
     let saved = saved(signo).filter(|_| live.is_armed(signo)).ok_or_else(not_armed)?;
     let failed = |error| Error::os(&format!("sigaction for {}", said(signo)), &error);
     let found = query(signo).ok_or_else(|| failed(io::Error::last_os_error()))?;
     saved.set_chain(chain);
-    if !saved.is_ours(found.handler) {
+    if saved.is_ours(found.handler) {
+        chain_by(&verdicts, saved, signo);
+    } else {
         saved.expose();
-        put_ours(saved, signo, found).map_err(failed)?;
-    }
-    drop(lock);
-    if chain == Chain::UnlessItExits {
-        chain_unless_it_exits(signo);
+        put_ours(saved, signo, found, &verdicts).map_err(failed)?;
     }
     Ok(())
 }
