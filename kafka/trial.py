@@ -67,9 +67,9 @@ class Kind:
 class Trial:
     """Use as a context manager: what still runs at its end is killed."""
 
-    def __init__(self, kind: Kind, case: str, run: int, broker: Broker, folder: pathlib.Path, store: str | None) -> None:
+    def __init__(self, kind: Kind, case: str, run: str, broker: Broker, folder: pathlib.Path, store: str | None) -> None:
         self.kind, self.case, self.broker = kind, case, broker
-        self.topic = self.group = "%s-%s-%d" % (case, kind.name, run)
+        self.topic = self.group = "%s-%s-%s" % (case, kind.name, run)
         self.folder = folder / self.topic
         self.folder.mkdir(parents=True)
         self.sink, self.producer = Sink(store), Producer(broker.address, self.topic)
@@ -78,6 +78,8 @@ class Trial:
         self.produced = self.lost = self.dup = self.left = 0
         self.delay = 0.0
         self.failed: list[str] = []
+        #: What came too late, and nothing worse.
+        self.late: list[str] = []
         self.watchers: list[threading.Thread] = []
 
     def __enter__(self) -> Trial:
@@ -206,8 +208,9 @@ class Trial:
             if self.case != "broker" and not stop.alone:
                 # From the signal on, or where the plan needed its time, from the end of the process.
                 since = 0.0 if self.case == "rolling" else stop.gone or 0.0
-                late = (stop.reassigned if stop.reassigned is not None else WATCHED_FOR) - since
-                check(late <= REASSIGNED_WITHIN, "%s: reassigned %.1f s late" % (stop.name, late))
+                took = (stop.reassigned if stop.reassigned is not None else WATCHED_FOR) - since
+                if took > REASSIGNED_WITHIN:
+                    self.late.append("%s: reassigned after %.1f s" % (stop.name, took))
         lines = self.kind.user_lines()
         check(len(lines) <= USER_LINES, "%d lines with graceshut: %s" % (len(lines), "; ".join(lines)))
 
@@ -225,7 +228,7 @@ class Trial:
         return [
             self.kind.name, self.case, str(len(self.stops)), str(self.produced), str(self.lost), str(self.dup), gone,
             each(lambda s: "killed" if s.killed else str(s.status)), each(lambda s: s.outcome), reassigned, "%.1f" % self.delay,
-            "passed" if not self.failed else "; ".join(self.failed),
+            "; ".join(self.failed + self.late) or "passed",
         ]
 
 
