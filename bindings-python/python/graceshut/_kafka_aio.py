@@ -99,8 +99,11 @@ class Member:
     async def _commit_before(self, partitions: set[tuple[str, int]]) -> None:
         from aiokafka.errors import KafkaError
 
-        async with self._writing:
+        try:
             await self._settle(partitions)
+        except Exception as error:
+            log("Kafka: on_revoke failed, what was not done is the next member's: %r", error)
+        async with self._writing:
             try:
                 await self._commit(partitions)
             except KafkaError as error:

@@ -178,8 +178,10 @@ class Member:
         try:
             # When the group is left nothing is waited for here: flush has done what could be done.
             if not self._leaving:
-                self._settle(partitions)
-                self._commit(gone)
+                try:
+                    self._settle(partitions)
+                finally:
+                    self._commit(gone)
         except KafkaException as e:
             log("Kafka: not committed before the partitions were revoked: %s", e.args[0].str())
         finally:

@@ -121,15 +121,16 @@ class Batches(Member):
                 self._failure = error
 
     async def _settle(self, partitions: set[tuple[str, int]]) -> None:
-        if self._gs.draining or not len(self._buffer):
-            return  # the last write does it
-        batch = self._buffer.batch()
-        try:
-            await self._write(batch)
-        except Exception as error:
-            log("Kafka: not written before the partitions were revoked, the next member reads it: %r", error)
-        else:
-            self._buffer.written(batch)
+        async with self._writing:
+            if self._gs.draining or not len(self._buffer):
+                return  # the last write does it
+            batch = self._buffer.batch()
+            try:
+                await self._write(batch)
+            except Exception as error:
+                log("Kafka: not written before the partitions were revoked, the next member reads it: %r", error)
+            else:
+                self._buffer.written(batch)
 
     def _forget(self, partitions: set[tuple[str, int]]) -> None:
         super()._forget(partitions)
