@@ -12,6 +12,7 @@ const { load } = require('./native.js');
 const { optionsJson, hookJson, timeJson, text, describe } = require('./options.js');
 const { CLOSED: LET_GO } = require('./adapters/options.js');
 const { Signals, listened } = require('./signals.js');
+const { viewOf, withText } = require('./views.js');
 const { wasmSpec } = require('./wasm.js');
 
 const HOOK = 0;
@@ -439,25 +440,6 @@ class Graceshut extends EventEmitter {
   status() {
     return JSON.parse(call(this.#open().status));
   }
-}
-
-/** What `value` means depends on the event; times are milliseconds here. */
-const MEANING = {
-  phase_start: (value) => ({ budget: value / 1000 }),
-  hook_start: (value) => ({ budget: value / 1000 }),
-  deadline: (value) => ({ deadline: value / 1000 }),
-  progress: (done, total) => ({ done, total }),
-  finished: (exitCode) => ({ exitCode }),
-};
-
-function viewOf({ event, at_us: atUs, value, total, ...rest }) {
-  const meaning = value === undefined ? {} : (MEANING[event]?.(value, total) ?? { value });
-  return { event, at: atUs / 1000, ...rest, ...meaning };
-}
-
-/** String(plan) and String(config) are their tables for people. */
-function withText({ text: table, ...rest }) {
-  return Object.defineProperty(rest, 'toString', { value: () => table });
 }
 
 function group(native, name, env) {

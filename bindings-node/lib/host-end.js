@@ -157,7 +157,7 @@ class HostEnd {
     this.realExit = real;
     this.exit = (code) => {
       const run = inside.getStore();
-      if (this.left || (!run && !this.isBounded())) return real.call(process, code);
+      if (this.left || process._exiting || (!run && !this.isBounded())) return real.call(process, code);
       const proposed = code === undefined || code === null ? exitCode(0) : Number(code) | 0;
       if (run) run.end(EXITED, '', proposed);
       else this.propose(proposed);

@@ -4,6 +4,7 @@ import { readFileSync } from 'node:fs';
 import http from 'node:http';
 import { test } from 'node:test';
 import { describe, finish, start } from './child.mjs';
+import { raw } from './clients.mjs';
 
 const example = (name) => readFileSync(new URL(`../../examples/node/${name}`, import.meta.url), 'utf8');
 
@@ -50,4 +51,31 @@ test('service.mjs: serves, turns red, finishes what it took, leaves with 0', asy
   assert.deepEqual(order, [
     'announce/deregister ok', 'drain/server ok', 'flush/buffers ok', 'flush/offsets ok', 'close/pool ok', 'close/files ok', 'final/telemetry ok',
   ]);
+});
+
+test('any-server.mjs: what is in flight is answered, who comes in drain is refused in words, leaves with 0', async () => {
+  const port = 20200 + (process.pid % 1000);
+  const it = start(example('any-server.mjs'), { esm: true, bare: true, env: { PORT: String(port) } });
+  await it.said();
+  const [busy, idle] = [await raw(port, 'a\n'), await raw(port, 'b\n')];
+  await Promise.all([busy.hears('a done\n'), idle.hears('b done\n')]);
+  busy.socket.write('c\n');
+  const late = await raw(port);
+  it.kill();
+  await busy.over;
+  assert.match(busy.heard, /^a done\n(c done|try again)\n$/);
+  late.socket.write('d\n');
+  await Promise.all([late.over, idle.over]);
+  assert.match(late.heard, /^(try again\n|d done\n)?$/);
+  assert.deepEqual([late.end, idle.end], ['end', 'end']);
+  await finish(it);
+  assert.equal(it.status, 0, describe(it));
+  assert.equal(it.hook('lines').outcome, 'ok');
+});
+
+test('the test of the README, by node:test', async () => {
+  const [, code] = /```js\n(import \{ test \}[^]*?)```/.exec(readFileSync(new URL('../README.md', import.meta.url), 'utf8'));
+  const it = await finish(start(code, { esm: true, bare: true }));
+  assert.equal(it.status, 0, describe(it));
+  assert.match(it.stdout, /buffers are written/);
 });

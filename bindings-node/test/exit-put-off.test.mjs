@@ -75,3 +75,9 @@ test('an exit that could not be put off names its caller in the report', async (
   assert.equal(it.hook('flush').outcome, 'skipped');
   assert.match(it.report.warnings.join(), /left while the plan ran, by process\.exit at process\.ownStop .*script-\d+\.cjs:\d+/, describe(it));
 });
+
+test('uninstall gives process.exit back', async () => {
+  const it = await ended(`const { exit } = process; const gs = install({ exit: 'manual' }); gs.uninstall();
+    const other = install(); other.uninstall(); say(process.exit === exit);`);
+  assert.deepEqual(it.lines, ['true'], describe(it));
+});

@@ -51,6 +51,7 @@ test('the tarballs hold exactly what they should', () => {
     'lib/options.js',
     'lib/platforms.js',
     'lib/signals.js',
+    'lib/views.js',
     'lib/wasm.js',
     'package.json',
   ]);

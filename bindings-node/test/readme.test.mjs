@@ -27,7 +27,7 @@ test('the table of servers has a row for each that is run, at the version that i
 });
 
 test('every server and consumer of the types is in the README', () => {
-  const methods = [...read('index.d.ts').matchAll(/^  (http|ws|fastify|nest|bullmq|kafkajs|cluster)[<(]/gm)].map((m) => m[1]);
-  assert.equal(methods.length, 7);
+  const methods = [...read('index.d.ts').matchAll(/^  (http|listener|ws|socketio|fastify|nest|bullmq|kafkajs|cluster)[<(]/gm)].map((m) => m[1]);
+  assert.equal(methods.length, 9);
   for (const name of methods) assert.match(read('README.md'), new RegExp(`gs\\.${name}\\(`));
 });

@@ -44,7 +44,7 @@ test('without the option a stream is waited for and cut, as any request', async 
   await client.hears('data: x');
   it.kill();
   await finish(it);
-  assert.equal(it.hook('http').outcome, 'failed', describe(it));
+  assert.notEqual(it.hook('http').outcome, 'ok', describe(it));
 });
 
 test('a handler that is told ends its stream itself, at the start of drain', async () => {

@@ -1,4 +1,4 @@
-// Load for what `graceshut verify` does not speak: HTTP/2, WebSocket. A request counts as lost when it got no complete answer,
+// Load for what `graceshut verify` does not speak: HTTP/2, WebSocket, gRPC, socket.io. A request counts as lost when it got no complete answer,
 // unless its connection was refused or HTTP/2 says that it was never looked at.
 import http2 from 'node:http2';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -77,4 +77,45 @@ export async function wsLoad(WebSocket, port, clients) {
     });
   await Promise.all(Array.from({ length: clients }, (_, n) => one(n)));
   return Promise.all(closes);
+}
+
+/** gRPC: `clients` that call again and again, without retries. UNAVAILABLE says that the call was never looked at. */
+export function grpcLoad(grpc, port, clients = 8) {
+  const tally = newTally();
+  const text = { serialize: (value) => Buffer.from(value), deserialize: (bytes) => bytes.toString() };
+  const client = async () => {
+    const options = { 'grpc.enable_retries': 0, 'grpc.use_local_subchannel_pool': 1 };
+    const one = new grpc.Client(`127.0.0.1:${port}`, grpc.credentials.createInsecure(), options);
+    for (let gone = false; !gone; await sleep(PAUSE_MS)) {
+      tally.sent++;
+      const error = await new Promise((done) => one.makeUnaryRequest('/demo.Demo/Work', text.serialize, text.deserialize, 'x', done));
+      if (!error) tally.answered++;
+      else if (error.code === grpc.status.UNAVAILABLE && !/ECONNRESET|dropped/i.test(error.details)) tally.refused++;
+      else tally.lost.push(`${error.code} ${error.details}`);
+      gone = /ECONNREFUSED|No connection established/.test(error?.details) || tally.lost.length > 0;
+    }
+    one.close();
+  };
+  return { tally, over: Promise.all(Array.from({ length: clients }, client)) };
+}
+
+/** `clients` of socket.io, half of them polling; each notes how it was disconnected and whether it comes back by itself. */
+export async function socketIoLoad(connect, port, clients) {
+  const closes = [];
+  const one = (n) =>
+    new Promise((open) => {
+      const socket = connect(`http://127.0.0.1:${port}`, { transports: [n % 2 ? 'websocket' : 'polling'], forceNew: true });
+      const timer = setInterval(() => socket.connected && socket.emit('say', 'x', () => open()), 50);
+      closes.push(
+        new Promise((done) =>
+          socket.on('disconnect', (reason) => {
+            clearInterval(timer);
+            done({ reason, back: socket.active });
+            socket.disconnect();
+          }),
+        ),
+      );
+    });
+  await Promise.all(Array.from({ length: clients }, (_, n) => one(n)));
+  return { closed: Promise.all(closes) };
 }

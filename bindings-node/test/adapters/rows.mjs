@@ -4,7 +4,7 @@ import { mkdirSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { basename, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { http2Load, wsLoad } from './clients.mjs';
+import { grpcLoad, http2Load, socketIoLoad, wsLoad } from './clients.mjs';
 import { freePort, hooksMissing, scratch, signalsKept, start, verify } from './process.mjs';
 
 const require = createRequire(import.meta.url);
@@ -109,6 +109,24 @@ async function webSockets() {
   }
 }
 
+async function socketIo() {
+  const { io } = require('socket.io-client');
+  const port = await freePort();
+  const it = start([process.execPath, service('socketio')], { PORT: String(port) });
+  try {
+    await it.said('ready');
+    const clients = 40;
+    const { closed } = await socketIoLoad(io, port, clients);
+    it.child.kill('SIGTERM');
+    const [end, closes] = [await it.ended, await closed];
+    const wrong = closes.filter((c) => c.reason !== 'transport close' || !c.back);
+    const extra = wrong.slice(0, 3).map((c) => `disconnected by ${c.reason}, ${c.back ? 'comes back' : 'stays away'}`);
+    return row({ sent: clients, lost: wrong.length, exit: left(end), report: reportOf(it)[0], out: it.out, extra });
+  } finally {
+    it.killGroup();
+  }
+}
+
 /** One redis-server of ours, in memory only. */
 async function redis(use) {
   const port = await freePort();
@@ -206,7 +224,8 @@ async function npmGroup() {
     const reports = reportOf(it);
     const [report] = reports;
     const extra = reports.length === 1 ? [] : [`${reports.length} reports`];
-    for (const t of report?.triggers.slice(1) ?? []) if (t.action !== 'duplicate') extra.push(`a second TERM was ${t.action}`);
+    const again = report?.triggers.slice(1).filter((t) => t.kind === 'signal') ?? [];
+    for (const t of again) if (t.action !== 'duplicate') extra.push(`a second TERM was ${t.action}`);
     return row({ sent: 0, lost: 0, exit: String(report?.exit_code), report, out: it.out, extra });
   } finally {
     it.killGroup();
@@ -225,6 +244,9 @@ export const rows = [
   { name: 'nest', server: 'NestJS (Express)', version: versionOf('@nestjs/core'), under: VERIFY, line: 'gs.nest(app)', run: verified('nest') },
   { name: 'cluster', server: 'node:cluster', version: NODE, under: VERIFY, line: 'gs.cluster()', run: inCluster },
   { name: 'ws', server: 'ws', version: versionOf('ws'), under: '100 clients of the test', line: 'gs.ws(sockets, { code: 1012 })', run: webSockets },
+  { name: 'socketio', server: 'socket.io', version: versionOf('socket.io'), under: '40 clients of the test', line: 'gs.socketio(io)', run: socketIo },
+  { name: 'grpc', server: '@grpc/grpc-js', version: versionOf('@grpc/grpc-js'), under: CLIENTS, line: 'gs.listener(port, { close })', run: () => loaded('grpc', {}, (port) => grpcLoad(require('@grpc/grpc-js'), port)) },
+  { name: 'exit-hook', server: 'exit-hook', version: versionOf('exit-hook'), under: VERIFY, line: 'none: its process.exit waits for the plan', run: async () => fromVerify(await verify([process.execPath, service('exit-hook')]), { expected: '143' }) },
   { name: 'bullmq', server: 'bullmq', version: versionOf('bullmq'), under: '200 jobs in redis-server', line: 'gs.bullmq(worker)', run: jobs },
   { name: 'pm2', server: 'pm2-runtime', version: versionOf('pm2'), under: VERIFY, line: 'pm2-runtime start server.mjs', run: pm2 },
   { name: 'npm', server: 'npm start, TERM to npm', version: npmVersion, under: VERIFY, line: '"start": "exec node server.mjs"', run: npmStart },
