@@ -234,7 +234,7 @@ func leavesByItself(options ...Option) {
 	stop := notified()
 	ready()
 	<-stop
-	time.Sleep(600 * time.Millisecond)
+	time.Sleep(2500 * time.Millisecond) // longer than the race detector takes to leave
 	say("own stop is over")
 	os.Exit(7)
 }
