@@ -273,6 +273,11 @@ $(KAFKA)/ready: kafka/broker/pom.xml
 	$(MVN) -f $< dependency:copy-dependencies -DoutputDirectory="$(CURDIR)/$(KAFKA)/lib" -DincludeScope=runtime
 	touch $@
 
+$(T)/opensearch/ready: kafka/store/pom.xml
+	rm -rf $(T)/opensearch/lib
+	$(MVN) -f $< dependency:copy-dependencies -DoutputDirectory="$(CURDIR)/$(T)/opensearch/lib" -DincludeScope=runtime
+	touch $@
+
 kafka-python: $(KVENV)/ready wheel
 	$(KPY) -m pip install -q --force-reinstall --no-deps $(T)/wheels/graceshut-*.whl
 
@@ -284,9 +289,9 @@ kafka-java: java-jar
 
 kafka-baseline:
 
-test-kafka: toolchains $(KVENV)/ready $(KAFKA)/ready
+test-kafka: toolchains $(KVENV)/ready $(KAFKA)/ready $(if $(STORE),$(T)/opensearch/ready)
 	$(MAKE) $(KAFKA_LANGUAGES:%=kafka-%)
-	$(KPY) kafka/run.py --target "$(CURDIR)/$(T)" --languages "$(KAFKA_LANGUAGES)" $(if $(ONLY),--only "$(ONLY)") $(if $(RUNS),--runs $(RUNS))
+	$(KPY) kafka/run.py --target "$(CURDIR)/$(T)" --languages "$(KAFKA_LANGUAGES)" $(if $(ONLY),--only "$(ONLY)") $(if $(RUNS),--runs $(RUNS)) $(if $(STORE),--store $(STORE))
 
 test-c:
 	cargo test --locked -p graceshut-c
@@ -345,7 +350,7 @@ FROM := $(or $(ARTIFACTS),$(T))
 HOSTS_LANGUAGES := $(if $(LANGUAGES),$(subst $(comma), ,$(LANGUAGES)),python $(if $(HAVE_NODE),node) $(if $(HAVE_GO),go) $(if $(HAVE_JAVA),java) c)
 HOSTS_NODE := $(HOSTS)/node
 HOSTS_RUN = $(HOSTS)/venv/bin/python hosts/run.py --home $(HOSTS) --node $(HOSTS_NODE) --stage $(FROM)/stage --languages "$(subst $(space),$(comma),$(strip $(HOSTS_LANGUAGES)))" \
-	$(if $(ONLY),--only "$(ONLY)") $(if $(RUNS),--runs $(RUNS)) $(if $(UPDATE),--page docs/coexistence.md)
+	$(if $(ONLY),--only "$(ONLY)") $(if $(RUNS),--runs $(RUNS)) $(if $(STORE),--store $(STORE)) $(if $(UPDATE),--page docs/coexistence.md)
 
 $(HOSTS)/venv/%: hosts/%.txt
 	test -x $(HOSTS)/venv/bin/python || $(PYTHON) -m venv $(HOSTS)/venv

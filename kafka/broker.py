@@ -39,6 +39,21 @@ num.partitions={partitions}
 """
 
 
+_started: list[subprocess.Popen] = []
+
+
+def started(process: subprocess.Popen) -> subprocess.Popen:
+    """Remembers a process, for a runner that is ended itself."""
+    _started.append(process)
+    return process
+
+
+def kill_all() -> None:
+    for process in _started:
+        if process.poll() is None:
+            process.kill()
+
+
 def free_port() -> int:
     for port in random.sample(PORTS, len(PORTS)):
         with socket.socket() as s:
@@ -68,7 +83,7 @@ class Broker:
         self.log = (self.folder / "broker.log").open("wb")
         form = [*java, "kafka.tools.StorageTool", "format", "-t", "AAAAAAAAAAAAAAAAAAAAAQ", "-c", str(properties)]
         subprocess.run(form, check=True, stdout=self.log, stderr=self.log, timeout=STARTS_WITHIN)
-        self.process = subprocess.Popen([*java, "kafka.Kafka", str(properties)], stdout=self.log, stderr=self.log)
+        self.process = started(subprocess.Popen([*java, "kafka.Kafka", str(properties)], stdout=self.log, stderr=self.log))
         until = time.monotonic() + STARTS_WITHIN
         while b"Kafka Server started" not in (self.folder / "broker.log").read_bytes():
             if self.process.poll() is not None or time.monotonic() > until:

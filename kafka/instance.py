@@ -10,6 +10,8 @@ import threading
 import time
 from dataclasses import dataclass, field
 
+from broker import started
+
 GRACE = 10.0
 #: After the grace something outside kills the process; a little slack for a busy machine.
 KILL_AFTER = GRACE + 0.5
@@ -41,7 +43,7 @@ class Instance:
         self.stderr = folder / (name + ".stderr")
         full = {**os.environ, **env, "NAME": name, "GRACESHUT_REPORT": str(self.report), "GRACESHUT_GRACE": "%ds" % GRACE}
         with self.stderr.open("wb") as stderr:
-            self.process = subprocess.Popen(command, env=full, cwd=cwd, stdout=subprocess.PIPE, stderr=stderr, text=True)
+            self.process = started(subprocess.Popen(command, env=full, cwd=cwd, stdout=subprocess.PIPE, stderr=stderr, text=True))
         self.said: dict[str, threading.Event] = {"ready": threading.Event(), "BLOCK": threading.Event()}
         self.stop: Stop | None = None
         threading.Thread(target=self._listen, daemon=True).start()

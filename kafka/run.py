@@ -6,18 +6,21 @@ import argparse
 import os
 import pathlib
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
 import threading
 import traceback
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))
 
-from broker import Broker  # noqa: E402
+from broker import Broker, kill_all  # noqa: E402
 from cases import ALL, BROKER_STOPS_FOR, CASES, broker_stopped, wrote  # noqa: E402
+from opensearch import OpenSearch  # noqa: E402
 from trial import Kind, Trial  # noqa: E402
 
 #: Times the number of cores: no time-box says anything there.
@@ -33,7 +36,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--runs", type=int, default=1, help="how often each case is run")
     parser.add_argument("--side", type=int, default=3, help="consumers side by side")
     parser.add_argument("--target", type=pathlib.Path, default=HERE.parent / "target")
-    parser.add_argument("--store", help="the address of a real OpenSearch that the sink passes writes on to")
+    parser.add_argument("--store", choices=["opensearch"], help="a real store behind the sink")
     parser.add_argument("--keep", action="store_true", help="keeps reports and stderr of passed trials too")
     return parser.parse_args()
 
@@ -103,7 +106,7 @@ def all_with_broker_stopped(makers: list, broker: Broker) -> list[Trial]:
         return [future.result() for future in futures]
 
 
-def play_all(options: argparse.Namespace, kinds: list[Kind], broker: Broker, folder: pathlib.Path) -> list[Trial]:
+def play_all(options: argparse.Namespace, kinds: list[Kind], broker: Broker, store: OpenSearch | None, folder: pathlib.Path) -> list[Trial]:
     done: list[Trial] = []
     cases = listed(options.only) or ALL
     for unknown in set(cases) - set(ALL):
@@ -112,7 +115,7 @@ def play_all(options: argparse.Namespace, kinds: list[Kind], broker: Broker, fol
         for case in cases:
 
             def maker(kind: Kind, case: str = case, run: int = run):
-                return lambda again: Trial(kind, case, "%d%s" % (run, "b" * again), broker, folder, options.store)
+                return lambda again: Trial(kind, case, "%d%s" % (run, "b" * again), broker, folder, store)
 
             makers = [maker(kind) for kind in kinds if kind.takes(case)]
             if case == "broker" and makers:
@@ -128,18 +131,30 @@ def table(trials: list[Trial]) -> str:
     return "\n".join("| " + " | ".join(row) + " |" for row in rows)
 
 
+def ended(signo: int, frame: object) -> None:
+    kill_all()
+    os._exit(128 + signo)
+
+
 def main() -> int:
     options = arguments()
+    signal.signal(signal.SIGTERM, ended)
+    signal.signal(signal.SIGINT, ended)
     kinds = kinds_of(options)
     for kind in kinds:
         for command in kind.build:
             subprocess.run(command, check=True, cwd=HERE.parent)
     options.target.mkdir(parents=True, exist_ok=True)
     folder = pathlib.Path(tempfile.mkdtemp(prefix="kafka-run-", dir=options.target))
-    with Broker(options.target / "kafka" / "lib", folder / "broker") as broker:
+    with ExitStack() as stack:
+        broker = stack.enter_context(Broker(options.target / "kafka" / "lib", folder / "broker"))
+        store = None
+        if options.store is not None:
+            store = stack.enter_context(OpenSearch(options.target / "opensearch" / "lib", folder / "store"))
         print("broker at %s; %s" % (broker.address, ", ".join(k.name for k in kinds)), flush=True)
-        trials = play_all(options, kinds, broker, folder)
-    shutil.rmtree(folder / "broker", ignore_errors=True)
+        trials = play_all(options, kinds, broker, store, folder)
+    for part in ("broker", "store"):
+        shutil.rmtree(folder / part, ignore_errors=True)
     print("\n" + table(trials))
     failed = sum(1 for trial in trials if trial.failed)
     print("\n%d passed, %d failed" % (len(trials) - failed, failed))

@@ -1,7 +1,7 @@
 """Plays the bulk index: ``POST /NAME/_bulk`` with OpenSearch's lines, counts ids, can hold requests and answer 503.
 
-``NAME`` is the instance that writes, so that the requests of one instance can be held. With ``store`` (the address of a real
-OpenSearch) each request is passed on, and counts only when that took it.
+``NAME`` is the instance that writes, so that the requests of one instance can be held. With a real OpenSearch behind it each
+request is passed on to an index, and counts only when that took it.
 """
 
 from __future__ import annotations
@@ -11,17 +11,17 @@ import select
 import socket
 import threading
 import time
-import urllib.request
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from broker import free_port
+from opensearch import OpenSearch
 
 
 class Sink:
     """A server of its own thread; use as a context manager."""
 
-    def __init__(self, store: str | None = None) -> None:
-        self.store = store
+    def __init__(self, index: str, store: OpenSearch | None = None) -> None:
+        self.index, self.store = index, store
         self.first: dict[int, float] = {}
         self.writes = 0
         #: Requests taken, by instance.
@@ -64,7 +64,7 @@ class Sink:
                     self.dropped[name] = self.dropped.get(name, 0) + 1
                     return 0
             self.holding.discard(name)
-        if self.down or (self.store and not self._forward(body)):
+        if self.down or self.store is not None and not self.store.bulk(self.index, body):
             self.refused[name] = self.refused.get(name, 0) + 1
             return 503
         ids = [int(json.loads(line)["index"]["_id"]) for line in body.split(b"\n")[::2] if line]
@@ -75,14 +75,6 @@ class Sink:
             for one in ids:
                 self.first.setdefault(one, now)
         return 200
-
-    def _forward(self, body: bytes) -> bool:
-        asked = urllib.request.Request(self.store + "/messages/_bulk", body, {"Content-Type": "application/x-ndjson"})
-        try:
-            with urllib.request.urlopen(asked, timeout=60) as answer:
-                return not json.load(answer)["errors"]
-        except OSError:
-            return False
 
 
 class _Handler(BaseHTTPRequestHandler):

@@ -11,16 +11,17 @@ from dataclasses import dataclass, field
 
 from broker import PARTITIONS, Broker
 from instance import GRACE, Instance, Stop
+from opensearch import OpenSearch
 from producer import Producer
 from sink import Sink
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 #: After the last stop, what was produced is written and committed within this.
-CATCHES_UP_WITHIN = 75.0
+CATCHES_UP_WITHIN = 90.0
 REASSIGNED_WITHIN = 3.0
 #: Longer than the session lasts: then the group has noticed also without a leave.
-WATCHED_FOR = 25.0
-SESSION_MS, HEARTBEAT_MS = 10000, 1000
+WATCHED_FOR = 40.0
+SESSION_MS, HEARTBEAT_MS = 20000, 1000
 USER_LINES = 5
 
 
@@ -67,12 +68,12 @@ class Kind:
 class Trial:
     """Use as a context manager: what still runs at its end is killed."""
 
-    def __init__(self, kind: Kind, case: str, run: str, broker: Broker, folder: pathlib.Path, store: str | None) -> None:
+    def __init__(self, kind: Kind, case: str, run: str, broker: Broker, folder: pathlib.Path, store: OpenSearch | None) -> None:
         self.kind, self.case, self.broker = kind, case, broker
         self.topic = self.group = "%s-%s-%s" % (case, kind.name, run)
         self.folder = folder / self.topic
         self.folder.mkdir(parents=True)
-        self.sink, self.producer = Sink(store), Producer(broker.address, self.topic)
+        self.sink, self.producer = Sink(self.topic, store), Producer(broker.address, self.topic)
         self.instances: list[Instance] = []
         self.stops: list[Stop] = []
         self.produced = self.lost = self.dup = self.left = 0
@@ -194,6 +195,9 @@ class Trial:
         check(self.produced > 1000, "only %d produced" % self.produced)
         check(self.lost == 0, "%d lost" % self.lost)
         check(self.left == 0, "%d never written" % self.left)
+        if self.sink.store is not None:
+            found = self.sink.store.count(self.sink.index)
+            check(found == len(self.sink.first), "%d of %d in the store" % (found, len(self.sink.first)))
         if self.kind.baseline:
             return
         if self.case in ("rolling", "rebalance"):
