@@ -31,7 +31,8 @@ BIN = pathlib.Path(sys.executable).parent
 _rows: list[dict] = []
 #: The table's order.
 ORDER = [
-    *[case.name for case in CASES], "celery, prefork", "celery, solo", "celery, threads", "arq", "aiokafka", "confluent-kafka",
+    *[case.name for case in CASES], "uWSGI, one process", "uWSGI, master", "uWSGI, master, lazy-apps", "gRPC", "gRPC, aio",
+    "celery, prefork", "celery, solo", "celery, threads", "arq", "rq", "dramatiq", "aiokafka", "confluent-kafka",
     "Jupyter kernel",
 ]
 

@@ -76,6 +76,35 @@ def test_arq(tmp_path, redis, row):
     row(a_row("arq", ["arq"], "`graceshut.arq.run(WorkerSettings)`", "jobs", lost, len(found["end"]), run))
 
 
+def test_rq(tmp_path, redis, row):
+    from redis import Redis
+
+    run = Verified(tmp_path / "run", ["python", "rq_jobs.py"], "--after", "1s", env={"ADAPTER_FOLDER": str(tmp_path)})
+    run.check_plan(1)
+    found = notes(tmp_path)
+    assert sorted(found["begin"]) == sorted(found["end"]) and found["end"]
+    lost = 20 - Redis(unix_socket_path=str(redis)).llen("rq:queue:default") - len(found["end"])
+    assert lost == 0 and len(found["end"]) < 20
+    row(a_row("rq", ["rq"], "`rq worker --worker-class graceshut.rq.Worker`", "jobs", lost, len(found["end"]), run))
+
+
+def test_dramatiq(tmp_path, redis, row):
+    from dramatiq.brokers.redis import RedisBroker
+
+    command = ["dramatiq", "dramatiq_jobs", "--processes", "1", "--threads", "2"]
+    env = {"ADAPTER_FOLDER": str(tmp_path), "ADAPTER_SEND": "1"}
+    run = Verified(tmp_path / "run", command, "--after", "1s", env=env)
+    run.check_plan(1)
+    found = notes(tmp_path)
+    assert sorted(found["begin"]) == sorted(found["end"]) and found["end"]
+    # What the worker had fetched and not begun it gives back.
+    broker = RedisBroker(url="unix://%s" % redis)
+    left = broker.client.llen("dramatiq:default")
+    lost = 40 - left - len(found["end"])
+    assert lost == 0 and left > 0, (left, found)
+    row(a_row("dramatiq", ["dramatiq"], "`broker.add_middleware(graceshut.dramatiq.Middleware())`", "messages", lost, len(found["end"]), run))
+
+
 MESSAGES = 2000
 
 

@@ -79,12 +79,13 @@ class Listener:
         """On the loop that ran where the listener was handed over; without one here, on a worker."""
         loop = self._loop
         if loop is not None and loop.is_running():
-            _call_on(loop, fn, ctx)
+            call_on(loop, fn, ctx)
         elif loop is None:
             _hooks.run_reload(fn)  # here; a coroutine on the loop that graceshut last saw
 
 
-def _call_on(loop: Loop, fn: Callback, ctx: Optional[Context]) -> None:
+def call_on(loop: Loop, fn: Callback, ctx: Optional[Context]) -> None:
+    """Calls ``fn`` in the loop and waits until it, or the coroutine it gives, is over; raises what it raises. On a worker."""
     over = threading.Event()
     failed: list[BaseException] = []
     stops: list[Callable[[], None]] = []

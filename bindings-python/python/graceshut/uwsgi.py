@@ -1,0 +1,72 @@
+"""uWSGI: ``app = graceshut.uwsgi.wrap(app, setup)`` in the file that uWSGI loads, with ``--die-on-term``.
+
+Each process that serves has its own plan: one process alone, or every worker under a master, with and without ``--lazy-apps``.
+``setup(gs)`` registers its hooks; it is called once in each of them, in its main thread, before the first request. The master
+has no plan; it ends its workers by SIGINT, which is kept from uWSGI's own handler until the worker's turn in ``drain``.
+
+What the master ends by itself is out of reach: under ``--master --http`` its router is stopped first, and connections through
+it are cut as they are without graceshut. ``--http-socket`` has no router.
+"""
+
+from __future__ import annotations
+
+import os
+
+from . import _server, wsgi
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from datetime import timedelta
+    from typing import Any, Callable, Optional, Union
+
+    from . import GraceShut
+    from .wsgi import App
+
+__all__ = ["wrap"]
+
+
+def wrap(
+    app: App, setup: Optional[Callable[[GraceShut], object]] = None, *, ready: Optional[str] = None, live: Optional[str] = None,
+    end_streams_after: Union[float, timedelta, None] = None, **options: Any,
+) -> wsgi.Middleware:
+    """The app in a :class:`graceshut.wsgi.Middleware`, and an install in each process that serves it.
+
+    setup: called there with the install, to register hooks. ready, live, end_streams_after: as for the middleware.
+    options: as for :func:`graceshut.install`. Call it when the file is loaded. Raises ImportError outside uWSGI.
+    """
+    try:
+        import uwsgi  # type: ignore[import-not-found]
+    except ImportError as error:
+        raise ImportError("graceshut.uwsgi works inside uWSGI alone: load the file with uwsgi --module") from error
+
+    def start() -> None:
+        import graceshut
+
+        gs = graceshut.install(**options)
+        if setup is not None:
+            setup(gs)
+        server = _server.of(gs)
+        # The workers' listener is the master's too, which closes it when all of them are gone. A worker that ends alone
+        # (reload, max-requests) is not ended by SIGINT, and leaves it to the others at once.
+        server.all_holders_stop = True
+        if _under_master(uwsgi):
+            server.whole = lambda: gs.reason is not None and gs.reason.signal == "INT"
+        server.up()
+
+    if not _under_master(uwsgi) or uwsgi.worker_id() > 0:
+        start()
+    else:
+        master, before = os.getpid(), getattr(uwsgi, "post_fork_hook", None)
+
+        def in_worker() -> None:
+            if os.getpid() != master:
+                start()
+            if before is not None:
+                before()
+
+        uwsgi.post_fork_hook = in_worker
+    return wsgi.Middleware(app, ready=ready, live=live, end_streams_after=end_streams_after)
+
+
+def _under_master(uwsgi: Any) -> bool:
+    return any(name in uwsgi.opt for name in ("master", b"master", "M", b"M"))
