@@ -111,6 +111,9 @@ public final class Served {
 
     private void drain(HookContext ctx) throws Exception {
         refuse.close();
+        if (closeCuts) {
+            Listeners.awaitIdle(ctx, () -> active.get() > 0);
+        }
         Listeners.awaitClosable(ctx, () -> came.getAndSet(false), () -> active.get() > 0, List.of(port.get()));
         if (closeCuts) {
             try {

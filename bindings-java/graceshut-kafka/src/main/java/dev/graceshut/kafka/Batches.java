@@ -23,9 +23,9 @@ import org.apache.kafka.clients.consumer.ConsumerRecord;
  *
  * <p>The consumer belongs to a thread of this helper from {@link #run()} on, until it is closed: a KafkaConsumer knows one thread
  * at a time. {@code write} runs on the thread that called {@link #run()}; while it runs the member stays in the group, however long
- * it takes. At a revoke what was taken of the partitions is written and committed first, for at most 10 s.
+ * it takes. At a revoke what was taken is written and committed first, for at most 10 s; what cannot be is left to the next member.
  *
- * <p>At the shutdown: {@code drain} takes no more and waits for the write under way, {@code flush} writes the rest, {@code close}
+ * <p>At the shutdown: {@code drain} takes no more and writes the rest, {@code flush} tries once more what failed, {@code close}
  * leaves the group, also while a write is stuck. What could not be written is not committed, comes again, and the report says so.
  */
 public final class Batches<K, V> {
@@ -159,14 +159,19 @@ public final class Batches<K, V> {
                 throw e;
             } catch (Exception e) {
                 if (ledger.putBack(batch)) {
-                    return; // flush tries once more
+                    log("a batch is not written, and waits for flush or another member", e);
+                    return;
                 }
                 if (retry == null || !ledger.isTaking()) {
                     throw e;
                 }
-                System.getLogger("dev.graceshut").log(System.Logger.Level.WARNING, "a batch is not written, and is tried again", e);
+                log("a batch is not written, and is tried again", e);
             }
             ledger.await(() -> !ledger.isTaking(), retry.toNanos());
         }
+    }
+
+    private static void log(String what, Exception e) {
+        System.getLogger("dev.graceshut").log(System.Logger.Level.WARNING, what, e);
     }
 }

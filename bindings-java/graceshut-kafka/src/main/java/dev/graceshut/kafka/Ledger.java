@@ -50,6 +50,8 @@ final class Ledger<K, V> {
     private boolean taking = true;
     private boolean flushing;
     private boolean revoking;
+    /** A batch could not be written: nothing is handed out until flush tries once more, or until the revoke is over. */
+    private boolean heldBack;
     private boolean ended;
     private Throwable failure;
     /** Nothing that was handed out will be done any more. */
@@ -117,6 +119,7 @@ final class Ledger<K, V> {
 
     synchronized void revoking(boolean now) {
         revoking = now;
+        heldBack &= now || !taking;
         notifyAll();
     }
 
@@ -154,6 +157,7 @@ final class Ledger<K, V> {
     /** From now on what is left is handed out at once. */
     synchronized void flush() {
         taking = false;
+        heldBack &= flushing;
         flushing = true;
         notifyAll();
     }
@@ -170,6 +174,10 @@ final class Ledger<K, V> {
     synchronized void giveUp(Throwable error) {
         givenUp = true;
         fail(error);
+    }
+
+    synchronized boolean isHeldBack() {
+        return heldBack;
     }
 
     synchronized boolean hasGivenUp() {
@@ -271,11 +279,11 @@ final class Ledger<K, V> {
         if (buffer.isEmpty()) {
             return Long.MAX_VALUE;
         }
-        if (flushing || revoking) {
-            return 0;
+        if (heldBack) {
+            return Long.MAX_VALUE;
         }
-        if (!taking) {
-            return Long.MAX_VALUE; // drain waits for what is under way; flush asks for the rest
+        if (!taking || revoking) {
+            return 0;
         }
         return buffer.size() >= size ? 0 : oldest + every - System.nanoTime();
     }
@@ -316,13 +324,14 @@ final class Ledger<K, V> {
     }
 
     /**
-     * That batch could not be written while the process stops: it waits for flush to try once more. False when this was that try,
-     * or none is left.
+     * That batch could not be written while the process stops, and waits for flush to try once more; or at a revoke, where it is
+     * left to the next owner. False when this was flush's try, or no such time.
      */
     synchronized boolean putBack(List<ConsumerRecord<K, V>> batch) {
-        if (taking || flushing || ended) {
+        if (taking && !revoking || flushing || ended) {
             return false;
         }
+        heldBack = true;
         for (int i = batch.size() - 1; i >= 0; i--) {
             ConsumerRecord<K, V> record = batch.get(i);
             inHand.remove(record);

@@ -181,7 +181,7 @@ final class Loop<K, V> {
     /** Waits until what was taken of these partitions is done, and commits it; at most SETTLE, not when the consumer is to close. */
     private void settle(Collection<TopicPartition> of) {
         long until = System.nanoTime() + SETTLE.toNanos();
-        BooleanSupplier over = () -> ledger.closeBy() != null || ledger.hasGivenUp();
+        BooleanSupplier over = () -> ledger.closeBy() != null || ledger.hasGivenUp() || ledger.isHeldBack();
         pause(() -> over.getAsBoolean() || ledger.isSettled(of, finishesBuffer), until);
         while (!commit(of) && !over.getAsBoolean() && System.nanoTime() < until) {
             pause(over, System.nanoTime() + AGAIN_NS);
@@ -250,8 +250,9 @@ final class Loop<K, V> {
 
     void drain(HookContext ctx) {
         ledger.stopTaking();
+        BooleanSupplier back = () -> unreturned() == 0 && (ledger.isHeldBack() || ledger.isSettled(null, finishesBuffer));
         if (!until(ctx, () -> ledger.isEnded() || !finishesBuffer && ledger.isTold()
-                || unreturned() == 0 && ledger.toCommit(null).isEmpty())) {
+                || back.getAsBoolean() && ledger.toCommit(null).isEmpty())) {
             throw unfinished();
         }
     }

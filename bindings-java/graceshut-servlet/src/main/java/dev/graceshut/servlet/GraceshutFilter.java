@@ -50,8 +50,8 @@ public final class GraceshutFilter implements Filter {
     }
 
     /**
-     * Ends responses without an end so long after the start of {@code drain}, in order and clean: asynchronous ones of the type
-     * {@code text/event-stream}, and those named by {@link #stream}. Without this they take the whole of {@code drain}. Say it
+     * Ends responses without an end so long after the start of {@code drain}, in order and clean: asynchronous ones of the types
+     * {@code text/event-stream} and {@code multipart/x-mixed-replace}, and those named by {@link #stream}. Without this they take the whole of {@code drain}. Say it
      * before the first request.
      */
     public GraceshutFilter endStreamsAfter(Duration time) {
@@ -102,6 +102,7 @@ public final class GraceshutFilter implements Filter {
      */
     public void awaitQuiet(HookContext ctx) throws InterruptedException {
         streams.drain();
+        Listeners.awaitIdle(ctx, this::isBusy);
         Listeners.awaitClosable(ctx, () -> came.getAndSet(false), this::isBusy, ports);
         while (isBusy()) {
             Thread.sleep(5);

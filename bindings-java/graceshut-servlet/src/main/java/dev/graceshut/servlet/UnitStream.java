@@ -49,8 +49,7 @@ final class UnitStream extends Streams.Stream {
         }
         AsyncContext async = request.getAsyncContext();
         ServletResponse response = async.getResponse();
-        String type = response.getContentType();
-        if (told == null && (type == null || !type.startsWith("text/event-stream"))) {
+        if (told == null && !Streams.isEndless(response.getContentType())) {
             return false;
         }
         if (!response.isCommitted() && response instanceof HttpServletResponse answer) {

@@ -82,8 +82,7 @@ final class EndableBody extends FilterOutputStream {
     }
 
     private boolean isStream() {
-        String type = exchange.getResponseHeaders().getFirst("Content-Type");
-        return named() || type != null && type.startsWith("text/event-stream");
+        return named() || Streams.isEndless(exchange.getResponseHeaders().getFirst("Content-Type"));
     }
 
     private boolean end() {

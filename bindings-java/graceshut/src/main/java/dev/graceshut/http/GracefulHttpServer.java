@@ -49,8 +49,8 @@ public final class GracefulHttpServer {
     }
 
     /**
-     * Ends responses without an end so long after the start of {@code drain}, in order and clean: those of the type
-     * {@code text/event-stream}, and those named by {@link #stream}. Their handler's next write throws an IOException then. Without
+     * Ends responses without an end so long after the start of {@code drain}, in order and clean: those of the types
+     * {@code text/event-stream} and {@code multipart/x-mixed-replace}, and those named by {@link #stream}. Their handler's next write throws an IOException then. Without
      * this they take the whole of {@code drain}. Say it before the server starts.
      */
     public GracefulHttpServer endStreamsAfter(Duration time) {
@@ -103,6 +103,7 @@ public final class GracefulHttpServer {
 
     private void drain(HookContext ctx) throws InterruptedException {
         streams.drain();
+        Listeners.awaitIdle(ctx, this::isBusy);
         Listeners.awaitClosable(ctx, () -> came.getAndSet(false), this::isBusy, List.of(server.getAddress().getPort()));
         while (isBusy()) {
             Thread.sleep(5); // until the soft deadline interrupts: what is left then is cut

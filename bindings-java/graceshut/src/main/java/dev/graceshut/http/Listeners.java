@@ -40,6 +40,19 @@ public final class Listeners {
         }
     }
 
+    /**
+     * Blocks while work is in flight and the server goes on accepting and refusing in words, at most for half of what the hook
+     * has: before {@link #awaitClosable}, for a server whose stop cuts what is in flight (spec 9.5).
+     *
+     * @throws InterruptedException at the hook's soft deadline
+     */
+    public static void awaitIdle(HookContext ctx, BooleanSupplier busy) throws InterruptedException {
+        long until = System.nanoTime() + ctx.remaining().map(d -> d.toNanos() / 2).orElse(Long.MAX_VALUE / 2);
+        while (busy.getAsBoolean() && System.nanoTime() < until) {
+            Thread.sleep(LOOK_MS);
+        }
+    }
+
     private static int seen(BooleanSupplier came, BooleanSupplier busy) {
         return (came.getAsBoolean() ? Lib.CAME : 0) | (busy.getAsBoolean() ? Lib.BUSY : 0);
     }

@@ -43,6 +43,11 @@ public final class Streams {
         protected abstract boolean end();
     }
 
+    /** Whether a response of that content type has no end of its own. */
+    public static boolean isEndless(String contentType) {
+        return contentType != null && (contentType.startsWith("text/event-stream") || contentType.startsWith("multipart/x-mixed-replace"));
+    }
+
     /** A response that is to be told and ended; it may turn out to be an ordinary one. */
     public void add(Stream stream) {
         open.add(stream);
