@@ -22,7 +22,6 @@ import os
 import threading
 
 from . import _graceshut, _hooks, _leaving
-from ._graceshut import in_main_thread as in_main
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -30,6 +29,8 @@ if TYPE_CHECKING:
     from typing import Any, Callable, Iterable, Optional, Union
 
     Handler = Union[Callable[[int, Optional[FrameType]], Any], int, None]
+
+in_main = _graceshut.in_main_thread
 
 _DFL, _IGN = int(_signal.SIG_DFL), int(_signal.SIG_IGN)
 _USERS_CHOICE = (_signal.SIGHUP, _signal.SIGINT, _signal.SIGQUIT)
