@@ -52,6 +52,14 @@ func TestALaterNotifyInAGuestIsRepaired(t *testing.T) {
 	c.signal(term).end().code(0).said("guest heard terminated").said("guest's hook after terminated")
 }
 
+// A signal between such a replacement and a look that is 5 s away was lost for good: the first looks are close together.
+func TestALaterNotifyInAGuestIsSoonRepaired(t *testing.T) {
+	t.Parallel()
+	c := inHost(t, "handler", "listens-later")
+	time.Sleep(400 * time.Millisecond) // there is nothing to be seen from outside
+	c.signal(term).end().code(0).said("guest heard terminated").said("guest's hook after terminated").within(5 * time.Second)
+}
+
 func TestGoAsAGuestInPython(t *testing.T) {
 	t.Parallel()
 	python, err := exec.LookPath("python3")

@@ -7,7 +7,7 @@ import { Broker, Consumer, Phases, random, sleep } from './kafkajs-broker.mjs';
 
 const { kafkajs } = createRequire(import.meta.url)('../lib/adapters/kafkajs.js');
 
-const SEEDS = Number(process.env.GS_KAFKA_SEEDS ?? 60);
+const SEEDS = Number(process.env.GS_KAFKA_SEEDS ?? 30);
 
 /** A process: a consumer in the care of a graceshut of its own. */
 class Program {
@@ -215,14 +215,14 @@ test('messages: a loop that does not come back is told, and its message is not c
 test('an idle topic: drain and flush have nothing to wait for', async () => {
   const broker = new Broker(1, 1);
   const program = new Program(broker, 'p');
-  program.consumer.maxWait = 500;
+  program.consumer.maxWait = 1500;
   await program.batches(async () => {});
   await sleep(10);
   const begun = performance.now();
   for (const phase of ['drain', 'flush']) {
     for (const { f } of program.gs.hooks.filter((h) => h.phase === phase)) await f({ signal: new AbortController().signal });
   }
-  assert.ok(performance.now() - begun < 200);
+  assert.ok(performance.now() - begun < 1000);
   await program.gs.stop();
 });
 
