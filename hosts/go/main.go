@@ -76,20 +76,43 @@ func serve(ln net.Listener, handler http.Handler) {
 	server.Shutdown(context.Background())
 }
 
+func fiberApp() *fiber.App {
+	return fiber.New(fiber.Config{DisableStartupMessage: true})
+}
+
+func hello(c *fiber.Ctx) error { return c.SendString("ok\n") }
+
 func serveFiber(ln net.Listener) {
-	app := fiber.New(fiber.Config{DisableStartupMessage: true})
-	app.All("/", func(c *fiber.Ctx) error { return c.SendString("ok\n") })
+	app := fiberApp()
 	if gs != nil {
 		fiberWith(app, ln)
 	}
+	app.All("/", hello)
 	go app.Listener(ln)
 	<-signalled().Done()
 	app.Shutdown()
 }
 
+// fiberWith is the recipe "my server has no adapter": fiber is not built on net/http.
 func fiberWith(app *fiber.App, ln net.Listener) {
-	gs.Hook(graceshut.Drain, "fiber", func(ctx graceshut.Context) error { return app.ShutdownWithContext(ctx) })
-	go app.Listener(ln)
+	l, err := gs.Listener(ln, app.ShutdownWithContext)
+	if err != nil {
+		panic(err)
+	}
+	app.Use(func(c *fiber.Ctx) error {
+		leave, ok := l.Enter()
+		if !ok {
+			c.Set("Connection", "close")
+			return c.Status(503).SendString("draining\n")
+		}
+		defer leave()
+		if l.Stopping() {
+			c.Set("Connection", "close")
+		}
+		return c.Next()
+	})
+	app.All("/", hello)
+	go app.Listener(l)
 	gs.Wait()
 }
 

@@ -56,6 +56,8 @@ class Case:
     signal: str = "TERM"
     grace: float = 8.0
     redis: bool = False
+    #: Programs of the machine without which it is left out, and said; with CI=true that is a failure.
+    needs: tuple[str, ...] = ()
     quick: bool = False
     #: Number of runs with graceshut where one says little.
     runs: int = 1
