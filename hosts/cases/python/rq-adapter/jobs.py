@@ -1,0 +1,8 @@
+import time
+
+
+def job(number):
+    print("begun", number, flush=True)
+    print("ready", flush=True)
+    time.sleep(2)
+    print("done", number, flush=True)
