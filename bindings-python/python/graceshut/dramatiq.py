@@ -6,6 +6,7 @@ then come the other phases. ``setup(gs)`` registers hooks there. The main proces
 
 from __future__ import annotations
 
+import sys
 import threading
 
 from . import _server
@@ -17,9 +18,11 @@ if TYPE_CHECKING:
     from . import GraceShut
 
     Base: Any = object
+    StreamablePipe: Any = object
 else:
     try:
         from dramatiq import Middleware as Base
+        from dramatiq.compat import StreamablePipe
     except ImportError as error:
         raise ImportError("graceshut.dramatiq needs dramatiq: pip install 'graceshut[dramatiq]'") from error
 
@@ -43,6 +46,11 @@ class Middleware(Base):  # type: ignore[misc]
         server = _server.of(gs)
         server.gone = threading.Event()
         server.up(listens=False)
+        # The pipe through which a worker prints and logs: dramatiq closes it before the last phases, which would then fail at
+        # their first word. The end of the process closes it as well.
+        pipe: Any = sys.stdout
+        if isinstance(pipe, StreamablePipe):
+            pipe.close = lambda: None
 
     def before_process_message(self, broker: Any, message: Any) -> None:
         """On a worker thread: the message is work in flight, though it came late."""
