@@ -12,11 +12,12 @@
 
 use std::sync::Mutex;
 use std::sync::PoisonError;
-use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, Ordering::SeqCst};
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, AtomicUsize, Ordering::SeqCst};
 
 use graceshut::process::objects;
 use graceshut::process::raw;
 use graceshut::signal::disposition::{self, Disposition};
+use graceshut::signal::neighbour;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 
@@ -28,6 +29,8 @@ static MAIN: AtomicI32 = AtomicI32::new(0);
 static KEPT: [AtomicI32; 3] = [AtomicI32::new(0), AtomicI32::new(0), AtomicI32::new(0)];
 /// What CPython has the kernel call for a signal that has a Python handler.
 static CPYTHONS: Mutex<Option<Disposition>> = Mutex::new(None);
+/// Its address, for who must not wait.
+static CPYTHONS_ADDRESS: AtomicUsize = AtomicUsize::new(0);
 /// How often our callable was called.
 static CAME_BY: AtomicU32 = AtomicU32::new(0);
 
@@ -84,6 +87,7 @@ pub(crate) fn reserve(py: Python<'_>, set_handler: &Bound<'_, PyAny>, callable: 
         let Some(signo) = free.next() else { break };
         match in_table_only(set_handler, signo, callable) {
             Ok(Some(found)) => {
+                CPYTHONS_ADDRESS.store(found.handler, SeqCst);
                 *CPYTHONS.lock().unwrap_or_else(PoisonError::into_inner) = Some(found);
                 kept.store(signo, SeqCst);
             }
@@ -250,15 +254,21 @@ pub(crate) fn ask_between_instructions() {
     gate::with_python(|_| call_when_it_runs(leave));
 }
 
-/// Whose code the kernel calls for `signo` where that is not CPython's: "" for code that belongs to no object. None where it is
-/// CPython's, the default action, or nothing.
+/// Whose code the kernel calls for `signo` where that is not CPython's ("" for code that belongs to no object), and whether that ends
+/// the process, as a JVM's does. None where it is CPython's, the default action, or nothing.
 #[pyfunction]
-pub(crate) fn foreign_handler(signo: i32) -> Option<String> {
+pub(crate) fn foreign_handler(signo: i32) -> Option<(String, bool)> {
     let found = disposition::query(signo).filter(Disposition::is_function)?;
     if cpythons().is_some_and(|own| own.handler == found.handler) || graceshut::signal::armed(signo) {
         return None;
     }
-    Some(objects::owner_of(found.handler).unwrap_or_default())
+    Some((objects::owner_of(found.handler).unwrap_or_default(), neighbour::ends_the_process(found.handler)))
+}
+
+/// True when other native code hears of `signo` after core: a handler that is not CPython's. Any thread, never blocks.
+pub(crate) fn native_code_hears(signo: i32) -> bool {
+    let cpythons = CPYTHONS_ADDRESS.load(SeqCst);
+    cpythons != 0 && neighbour::called_after_ours(signo).is_some_and(|handler| handler != cpythons)
 }
 
 /// In a forked child: the forking thread is its main thread now.

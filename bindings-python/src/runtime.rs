@@ -155,7 +155,7 @@ impl Runtime {
     /// Puts ours on top again; `chain` = False keeps the signal from Python until it is called with True.
     #[pyo3(signature = (signo, chain = true))]
     fn _rearm(&self, py: Python<'_>, signo: i32, chain: bool) -> PyResult<()> {
-        let chain = if chain { graceshut::Chain::Always } else { graceshut::Chain::Never };
+        let chain = if chain { graceshut::Chain::UnlessItExits } else { graceshut::Chain::Never };
         self.rt().rearm(signo, chain).or_raise(py)
     }
 

@@ -130,14 +130,14 @@ def _register() -> bool:
         if signo in _view or found == _IGN and signo in _USERS_CHOICE and not even_if_ignored:
             continue
         _view[signo] = found
-        owner = _graceshut.foreign_handler(signo)
-        if owner is not None and "libjvm" not in os.path.basename(owner):
+        foreign = _graceshut.foreign_handler(signo)
+        if foreign is not None and not foreign[1]:
             _native.add(signo)
             _graceshut.set_in_table_only(_real_signal, signo, _on_signal)
         else:
             _real_signal(signo, _on_signal)
-            if owner is not None:
-                _warn("%s: the JVM's own handler is not called any more: it would end the JVM beside the shutdown", _name(signo))
+            if foreign is not None:
+                _warn("%s: the handler of %s is not called any more: it would end the process beside the shutdown", _name(signo), foreign[0])
         _tell_core(signo)
     # Core takes this thread's mask for the program's own.
     unblock()

@@ -79,6 +79,12 @@ pub fn another_hears(signo: i32) -> bool {
     saved.has_called() || saved.has_next() || in_our_place()
 }
 
+/// The function that is called after ours for `signo`, if one is. Any thread, never blocks.
+#[must_use]
+pub fn called_after_ours(signo: i32) -> Option<usize> {
+    saved(signo).filter(|s| s.has_next()).map(|s| s.top().handler)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
