@@ -5,9 +5,9 @@ import { describe, finish, start } from './child.mjs';
 import { portOf, raw } from './clients.mjs';
 
 /** Answers `slow` after 500 ms and anything else at once; in drain with `busy`, and closes. */
-const service = (more = '') => `
+const service = (more = '', options = '') => `
   const net = require('node:net');
-  const gs = install({ grace: '6s', announceDelay: '200ms' });
+  const gs = install({ grace: '6s', announceDelay: '200ms', ${options} });
   gs.on('phase_start', (e) => say('phase', e.phase));
   const idle = new Set();
   const server = net.createServer((socket) => {
@@ -30,8 +30,8 @@ const service = (more = '') => `
   ${more}
   server.listen(0, '127.0.0.1', () => { say('port', server.address().port); say('ready'); });`;
 
-async function served(more) {
-  const it = start(service(more));
+async function served(...args) {
+  const it = start(service(...args));
   await it.said();
   it.port = portOf(it);
   return it;
@@ -103,10 +103,10 @@ test('by a port, where the server is not to be had; the descriptor is found', as
 
 test('work that never ends is told; bad input is named', async () => {
   const it = await served(`work.tryEnter();
-    tell(() => gs.listener({})); tell(() => gs.listener(0)); tell(() => gs.listener(8080)); tell(() => gs.listener(server, { close: 1 })); tell(() => gs.listener(server, { clos: 1 }));`);
+    tell(() => gs.listener({})); tell(() => gs.listener(0)); tell(() => gs.listener(8080)); tell(() => gs.listener(server, { close: 1 })); tell(() => gs.listener(server, { clos: 1 }));`, `phases: { drain: { cap: '1500ms' } }`);
   it.kill();
   await finish(it);
-  assert.equal(it.hook('lines').message, '1 units of work were in flight when the time of drain was over', describe(it));
+  assert.equal(it.hook('lines')?.message, '1 units of work were in flight when the time of drain was over', describe(it));
   const told = it.lines.filter((l) => l.startsWith('GraceshutError'));
   assert.equal(told.length, 5, describe(it));
   assert.match(told[0], /bad_value .*listener\(\) takes a server that listens/);
