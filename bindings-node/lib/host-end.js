@@ -163,6 +163,7 @@ class HostEnd {
       else this.propose(proposed);
       throw new ExitPutOff(proposed);
     };
+    Object.defineProperty(this.exit, 'name', { value: 'exit' });
     process.exit = this.exit;
   }
 
