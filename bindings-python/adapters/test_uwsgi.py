@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from conftest import Verified, free_port, versions
+from conftest import SOURCE, Verified, free_port, versions
 from test_streams import Service
 
 COMMON = ["--threads", "8", "--die-on-term", "--disable-logging", "--listen", "100", "--module"]
@@ -52,3 +52,12 @@ def test_a_request_in_flight_is_finished(mode, tmp_path):
     run = Service(tmp_path, ["uwsgi", *MODES[mode][0], "--http-socket", "127.0.0.1:{port}", *COMMON, "uwsgi_app"], "/slow")
     assert all(one.endswith(b"done\n") for one in run.answers), run.answers
     assert run.report["outcome"] == "clean" and "raised inside" not in run.words, run.words
+
+
+def test_the_example_of_the_readme(tmp_path):
+    port = free_port()
+    url = "http://127.0.0.1:%d" % port
+    example = SOURCE.parent / "examples" / "python" / "uwsgi_service.py"
+    command = ["uwsgi", "--master", "--http-socket", "127.0.0.1:%d" % port, "--threads", "2", "--die-on-term", "--wsgi-file", str(example)]
+    run = Verified(tmp_path / "run", command, "--after", "300ms", "--ready", url + "/readyz")
+    assert run.status == 0 and "| buffers written" in run.words and run.reports[0]["outcome"] == "clean", run.words

@@ -17,8 +17,10 @@ if TYPE_CHECKING:
 
     from . import GraceShut
 
-    Base: Any = object
-    StreamablePipe: Any = object
+    class Base:
+        """dramatiq's own middleware, none of which is used here."""
+
+    StreamablePipe: Any
 else:
     try:
         from dramatiq import Middleware as Base
@@ -29,7 +31,7 @@ else:
 __all__ = ["Middleware"]
 
 
-class Middleware(Base):  # type: ignore[misc]
+class Middleware(Base):
     """setup: called with the install in each worker process. options: as for :func:`graceshut.install`."""
 
     def __init__(self, setup: Optional[Callable[[GraceShut], object]] = None, **options: Any) -> None:

@@ -14,7 +14,14 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    Base: Any = object
+    class Base:
+        """rq's own worker, as far as it is used here."""
+
+        def __init__(self, *args: Any, **options: Any) -> None: ...
+        def work(self, *args: Any, **options: Any) -> Any: ...
+        def bootstrap(self, *args: Any, **options: Any) -> Any: ...
+        def execute_job(self, job: Any, queue: Any) -> Any: ...
+
 else:
     try:
         from rq import Worker as Base
@@ -24,7 +31,7 @@ else:
 __all__ = ["Worker"]
 
 
-class Worker(Base):  # type: ignore[misc]
+class Worker(Base):
     """rq's worker; follows the install there is when its work begins, else one is made."""
 
     def work(self, *args: Any, **options: Any) -> Any:

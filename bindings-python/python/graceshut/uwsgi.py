@@ -11,6 +11,7 @@ it are cut as they are without graceshut. ``--http-socket`` has no router.
 from __future__ import annotations
 
 import os
+from importlib import import_module
 
 from . import _server, wsgi
 
@@ -35,7 +36,7 @@ def wrap(
     options: as for :func:`graceshut.install`. Call it when the file is loaded. Raises ImportError outside uWSGI.
     """
     try:
-        import uwsgi  # type: ignore[import-not-found]
+        uwsgi: Any = import_module("uwsgi")
     except ImportError as error:
         raise ImportError("graceshut.uwsgi works inside uWSGI alone: load the file with uwsgi --module") from error
 
