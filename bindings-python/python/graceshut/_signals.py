@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 in_main = _graceshut.in_main_thread
 
+_DFL_ENUM: Handler = _signal.SIG_DFL
 _DFL, _IGN = int(_signal.SIG_DFL), int(_signal.SIG_IGN)
 _USERS_CHOICE = (_signal.SIGHUP, _signal.SIGINT, _signal.SIGQUIT)
 
@@ -227,7 +228,7 @@ def _signal_(signalnum: int, handler: Handler, /) -> Handler:
     if _is_ours() and signalnum in _graceshut.reserved() and in_main():
         _real_signal(signalnum, handler)  # raises as it always did
         _graceshut.give_up(int(signalnum))
-        return _signal.SIG_DFL
+        return _DFL_ENUM
     if not _is_ours() or signalnum not in _view and signalnum not in _c_handlers or not in_main():
         return _real_signal(signalnum, handler)
     if not callable(handler) and handler not in (_DFL, _IGN):
@@ -272,7 +273,7 @@ def _getsignal(signalnum: int, /) -> Handler:
     if _is_ours() and signalnum in _c_handlers:
         return _handler_of_c
     if _is_ours() and signalnum in _graceshut.reserved():
-        return _signal.SIG_DFL
+        return _DFL_ENUM
     return _real_getsignal(signalnum)
 
 

@@ -72,7 +72,7 @@ def hold_open(loop: asyncio.AbstractEventLoop) -> None:
     """From now on the loop's end waits for the hooks. In the loop's thread; more than once does no harm."""
     if isinstance(loop.get_task_factory(), _Factory):
         return
-    loop.set_task_factory(_Factory(loop.get_task_factory()))  # type: ignore[arg-type]
+    loop.set_task_factory(_Factory(loop.get_task_factory()))
     close, shutdown_asyncgens = loop.close, loop.shutdown_asyncgens
 
     def waits_and_closes() -> None:
