@@ -1,6 +1,7 @@
 package graceshut
 
 import (
+	"os"
 	"os/exec"
 	"path/filepath"
 	"sync"
@@ -15,6 +16,8 @@ var guestLibrary = sync.OnceValues(func() (string, error) {
 	if err != nil {
 		return "", err
 	}
+	// go build does not see that the archive inside is another one.
+	_ = os.Remove(library)
 	if out, err := exec.Command("go", "build", "-buildmode=c-shared", "-o", library, "./testdata/guest").CombinedOutput(); err != nil {
 		return string(out), err
 	}
@@ -31,7 +34,9 @@ func inHost(t *testing.T, words ...string) *child {
 	if err != nil {
 		t.Fatal(library, err)
 	}
-	return spawn(t, exec.Command(filepath.Join(filepath.Dir(library), "host"), append([]string{library}, words...)...)).until("ready")
+	// Short: a host that handles the signal and does not leave is made to at the deadline.
+	command := exec.Command(filepath.Join(filepath.Dir(library), "host"), append([]string{library}, words...)...)
+	return spawn(t, command, "GRACESHUT_GRACE=3s").until("ready")
 }
 
 // Embedding D32: Go as somebody's guest. Its runtime leaves TERM alone, so the host's handler is what is chained.
@@ -39,7 +44,7 @@ func TestGoAsAGuestInC(t *testing.T) {
 	t.Parallel()
 	inHost(t).signal(term).end().code(0).said("guest's hook after terminated", "host's atexit").outcome("clean")
 	inHost(t).signal(intr).end().diedBy(syscall.SIGINT).said("guest's hook after interrupt")
-	inHost(t, "handler").signal(term).end().code(0).said("host heard").said("guest's hook after terminated")
+	inHost(t, "handler", "leaves").signal(term).end().code(7).said("host heard").said("guest's hook after terminated").said("host's own stop is over")
 	inHost(t, "listens-first").signal(term).end().code(0).said("guest heard terminated").said("guest's hook after terminated")
 	inHost(t, "listens-later").signal(term).end().code(0).said("guest heard terminated").said("guest's hook after terminated")
 }
@@ -77,6 +82,6 @@ while True:
     time.sleep(0.05)
 `
 	// Python's handler is called after ours, and runs when its main thread comes by: before the process is gone or not.
-	spawn(t, exec.Command(python, "-c", script, library)).until("ready").signal(term).end().code(0).said("guest's hook after terminated")
-	spawn(t, exec.Command(python, "-c", script, library)).until("ready").signal(intr).end().diedBy(syscall.SIGINT)
+	spawn(t, exec.Command(python, "-c", script, library), "GRACESHUT_GRACE=2s").until("ready").signal(term).end().code(0).said("guest's hook after terminated")
+	spawn(t, exec.Command(python, "-c", script, library), "GRACESHUT_GRACE=2s").until("ready").signal(intr).end().diedBy(syscall.SIGINT)
 }

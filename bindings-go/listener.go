@@ -55,7 +55,7 @@ func Refuse(f func()) HookOption {
 // context: the server's own way to stop, which closes the listener and may block; nil: the listener is closed. Its error is the
 // hook's. Last, what came in meanwhile is waited for.
 //
-// Errors: ErrNull, and those of Hook.
+// Errors: ErrNull, ErrUnsupported (EndStreamsAfter), and those of Hook.
 func (rt *Runtime) Listener(ln net.Listener, stop func(ctx context.Context) error, options ...HookOption) (*Listener, error) {
 	if ln == nil {
 		return nil, fail(ErrNull, "Listener needs a net.Listener")
@@ -68,6 +68,9 @@ func (rt *Runtime) Listener(ln net.Listener, stop func(ctx context.Context) erro
 		if err := option(&o); err != nil {
 			return nil, err
 		}
+	}
+	if o.streams {
+		return nil, fail(ErrUnsupported, "EndStreamsAfter is for Serve: behind Listener an endless answer ends when its handler hears of gs.Draining()")
 	}
 	l := &Listener{rt: rt, ln: ln, stop: stop, refuse: o.refuse}
 	if _, err := rt.Hook(Drain, o.name, l.drain, options...); err != nil {

@@ -253,6 +253,13 @@ func TestListenerAndItsOptionsRefuse(t *testing.T) {
 	rt := &Runtime{}
 	_, err := rt.Listener(nil, nil)
 	wants(t, err, ErrNull, "net.Listener")
+	ln := listenLoopback()
+	defer ln.Close()
+	_, err = rt.Listener(ln, nil, EndStreamsAfter(time.Second))
+	wants(t, err, ErrUnsupported, "Draining")
+	wants(t, rt.Serve(&http.Server{}, ln, Refuse(func() {})), ErrUnsupported, "Listener")
+	_, err = rt.GRPC(nothing{}, EndStreamsAfter(time.Second))
+	wants(t, err, ErrUnsupported, "Draining")
 	wants(t, Refuse(nil)(&hookOptions{}), ErrNull, "Refuse")
 	wants(t, EndStreamsAfter(-1)(&hookOptions{}), ErrBadTime, "EndStreamsAfter")
 	wants(t, Leave("later")(&settings{json: map[string]any{}}), ErrBadValue, "LeaveByItself")
@@ -263,3 +270,8 @@ func notified() <-chan os.Signal {
 	signal.Notify(c, term)
 	return c
 }
+
+type nothing struct{}
+
+func (nothing) GracefulStop() {}
+func (nothing) Stop()         {}

@@ -55,6 +55,9 @@ func (rt *Runtime) serve(srv *http.Server, ln net.Listener, run func(net.Listene
 			return err
 		}
 	}
+	if o.refuse != nil {
+		return fail(ErrUnsupported, "Refuse is for Listener: Serve refuses by itself, and gs.Draining() tells of it")
+	}
 	s := &server{rt: rt, srv: srv, open: map[*conn]http.ConnState{}, gone: make(chan struct{}), endStreams: o.endStreams}
 	if o.streams {
 		s.streams = &streams{all: map[*stream]bool{}}

@@ -6,6 +6,7 @@ import "C"
 import (
 	"os"
 	"os/signal"
+	"sync"
 	"syscall"
 )
 
@@ -23,8 +24,22 @@ func graceshutGoChain(signo C.int) C.int {
 	switch C.gs_go_handler_of(signo) {
 	case C.GS_GO_OURS, C.GS_GO_DEFAULT:
 		signal.Notify(private, syscall.Signal(signo))
+	case C.GS_GO_FOREIGN:
+		hosts.Store(signo, true)
 	}
 	return C.GRACESHUT_CHAIN_ALWAYS
+}
+
+// hosts are the signals for which the process that this library is a guest of had a handler before.
+var hosts sync.Map // C.int
+
+// tellOfHosts: where such a host handles the signal it may be stopping by itself, and is given until D (docs/spec.md 6.6). Of Go's
+// own listeners nothing can be known: see Leave.
+func (rt *Runtime) tellOfHosts() {
+	hosts.Range(func(signo, _ any) bool {
+		C.graceshut_set_own_handler(rt.gs, signo.(C.int), 1) // fails for a closed runtime alone
+		return true
+	})
 }
 
 // stopPrivate gives back what graceshutGoChain asked for; the kernel holds Go's handler again by then.

@@ -1,4 +1,4 @@
-/* A C program that loads the Go library: host LIBRARY [handler] [listens-first] [listens-later]. */
+/* A C program that loads the Go library: host LIBRARY [handler [leaves]] [listens-first] [listens-later]. */
 #include <dlfcn.h>
 #include <signal.h>
 #include <stdio.h>
@@ -6,9 +6,12 @@
 #include <string.h>
 #include <unistd.h>
 
+static volatile sig_atomic_t stop;
+
 static void heard(int signo)
 {
     (void)signo;
+    stop = 1;
     if (write(1, "host heard\n", 11) != 11)
         _exit(98);
 }
@@ -50,6 +53,9 @@ int main(int argc, char **argv)
         listens();
     puts("ready");
     fflush(stdout);
-    for (;;)
-        pause();
+    while (!(stop && has(argv, "leaves")))
+        usleep(20000);
+    usleep(600000);
+    puts("host's own stop is over");
+    return 7;
 }
