@@ -77,6 +77,7 @@ class HostEnd {
     if (process.reallyExit === this.reallyExit) process.reallyExit = this.realReallyExit;
     if (process.exit === this.exit) process.exit = this.realExit;
     if (this.realEmit && process.emit === this.emit) process.emit = this.realEmit;
+    process.off('unhandledRejection', rejected);
   }
 
   /**
@@ -198,6 +199,7 @@ class HostEnd {
       return Reflect.apply(real, this, arguments);
     };
     process.emit = this.emit;
+    if (process.versions.bun) process.on('unhandledRejection', rejected); // it does not go through emit
   }
 
   /** Leaves with the decided status; once. Exit listeners run. */
@@ -206,6 +208,10 @@ class HostEnd {
     this.left = true;
     process.exit(code);
   }
+}
+
+function rejected(error) {
+  if (!(error instanceof ExitPutOff) && process.listenerCount('unhandledRejection') === 1) throw error;
 }
 
 /** Where the code stands that called process.exit, for the report. */
