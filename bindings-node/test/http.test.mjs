@@ -1,5 +1,6 @@
 // The adapter for servers, case by case: what a client sees while the server goes.
 import assert from 'node:assert/strict';
+import { connect } from 'node:net';
 import { test } from 'node:test';
 import { describe, finish, start } from './child.mjs';
 import { ask, GET, portOf, raw } from './clients.mjs';
@@ -132,7 +133,7 @@ test('Expect: 100-continue, HEAD and an upgrade are refused in drain too', async
 
 test('upgraded sockets are told, and closed at the soft deadline', async () => {
   const it = await served({
-    install: `phases: { drain: { cap: '1500ms' } }`,
+    install: `phases: { drain: { cap: '2500ms' } }`,
     options: `{ upgraded: (socket, { phase }) => socket.write('bye in ' + phase) }`,
     more: `server.on('upgrade', (req, s) => s.write('HTTP/1.1 101 Switching\\r\\n\\r\\n'));`,
   });
@@ -157,6 +158,20 @@ test('requests that do not end are cut at the hard deadline, and that is told', 
   assert.equal(it.status, 1, describe(it));
   const { outcome, message } = it.hook('http');
   assert.deepEqual([outcome, message], ['failed', '1 requests in flight were cut when the time of drain was over']);
+});
+
+test('an upgraded socket whose client does not answer the FIN is no request that was cut', async () => {
+  const it = await served({
+    install: `phases: { drain: { cap: '1500ms' } }`,
+    more: `server.on('upgrade', (req, s) => s.write('HTTP/1.1 101 Switching\\r\\n\\r\\n'));`,
+  });
+  const client = connect({ port: it.port, host: '127.0.0.1', allowHalfOpen: true });
+  client.on('error', () => {}).write('GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n');
+  await new Promise((done) => client.once('data', done));
+  it.kill();
+  await finish(it);
+  client.destroy();
+  assert.equal(it.status, 0, describe(it));
 });
 
 test('a client that goes away, and one that never asks, hold nothing', async () => {
