@@ -30,7 +30,7 @@ func TestStopIsHarmlessAndResetIsAsDocumented(t *testing.T) {
 func TestIgnoreIsRepaired(t *testing.T) {
 	t.Parallel()
 	e := start(t, "ignore").signal(term).end().code(0).said("ignored true", "hook flush/b")
-	if !strings.Contains(fmt.Sprint(e.rep["handler"]), "map[repairs:1 signal:TERM state:ours]") {
+	if !strings.Contains(fmt.Sprint(e.rep["handler"]), "map[missed:true repairs:1 signal:TERM state:ours]") {
 		e.fail("the report does not tell of the repair")
 	}
 }
