@@ -10,11 +10,13 @@ import socket
 import subprocess
 import time
 
-from confluent_kafka import ConsumerGroupState, ConsumerGroupTopicPartitions, TopicPartition
+from confluent_kafka import ConsumerGroupState, ConsumerGroupTopicPartitions, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic, OffsetSpec
 
 PARTITIONS = 6
 STARTS_WITHIN = 90.0
+#: How often a question is asked, half a second apart.
+ASKED = 10
 PORTS = range(25000, 26000)
 
 PROPERTIES = """\
@@ -90,7 +92,7 @@ class Broker:
                 self.__exit__()
                 raise RuntimeError("the broker did not start: see %s" % (self.folder / "broker.log"))
             time.sleep(0.1)
-        self.admin = AdminClient({"bootstrap.servers": self.address, "log_level": 0, "logger": _quiet()})
+        self._connect()
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -119,20 +121,35 @@ class Broker:
             assert time.monotonic() < until, "topic %s does not appear" % topic
             time.sleep(0.05)
 
+    def _connect(self) -> None:
+        self.admin = AdminClient({"bootstrap.servers": self.address, "log_level": 0, "logger": _quiet()})
+
+    def _asked(self, question):
+        """Asks again where the broker has just been away: what the client knows of it is old then."""
+        for _ in range(ASKED):
+            try:
+                return question()
+            except KafkaException as error:
+                said = error
+                time.sleep(0.5)
+                self._connect()
+        raise said
+
     def members(self, group: str) -> tuple[str, dict[str, set[int]]]:
         """The group's state, and the partitions of each member by its client id."""
-        found = self.admin.describe_consumer_groups([group], request_timeout=10)[group].result(15)
+        found = self._asked(lambda: self.admin.describe_consumer_groups([group], request_timeout=10)[group].result(15))
         parts = {m.client_id: {tp.partition for tp in m.assignment.topic_partitions} for m in found.members}
         return found.state.name if isinstance(found.state, ConsumerGroupState) else str(found.state), parts
 
     def committed(self, group: str) -> dict[int, int]:
         asked = [ConsumerGroupTopicPartitions(group)]
-        found = self.admin.list_consumer_group_offsets(asked, request_timeout=10)[group].result(15)
+        found = self._asked(lambda: self.admin.list_consumer_group_offsets(asked, request_timeout=10)[group].result(15))
         return {tp.partition: tp.offset for tp in found.topic_partitions if tp.offset >= 0}
 
     def ends(self, topic: str) -> dict[int, int]:
         asked = {TopicPartition(topic, p): OffsetSpec.latest() for p in range(PARTITIONS)}
-        return {tp.partition: f.result(15).offset for tp, f in self.admin.list_offsets(asked, request_timeout=10).items()}
+        found = self._asked(lambda: {tp: f.result(15) for tp, f in self.admin.list_offsets(asked, request_timeout=10).items()})
+        return {tp.partition: one.offset for tp, one in found.items()}
 
 
 def _quiet():
