@@ -1,4 +1,0 @@
-import { onExit } from 'signal-exit';
-import './http.mjs';
-
-onExit(() => console.log('signal-exit ran'));
