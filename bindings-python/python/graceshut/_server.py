@@ -53,7 +53,9 @@ def of(gs: Optional[GraceShut] = None) -> Server:
     gs = gs if gs is not None and gs._open else graceshut.current() or graceshut.install()
     found = _servers.get(id(gs))
     if found is None or found.gs is not gs:
-        _servers.clear()  # an earlier install, or the parent's
+        for key, one in list(_servers.items()):
+            if one.gs is not gs:  # an earlier install, or the parent's
+                _servers.pop(key, None)
         found = _servers.setdefault(id(gs), Server(gs))
         found.follow()
     return found
