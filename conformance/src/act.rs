@@ -95,6 +95,9 @@ pub enum Act {
     Caught {
         name: String,
     },
+    Handle {
+        ms: Option<u64>,
+    },
 }
 
 /// The ends that ask nobody.

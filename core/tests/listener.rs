@@ -66,6 +66,20 @@ fn r9_4_patience_ends_and_is_a_third_of_what_is_left() {
 }
 
 #[test]
+fn r9_4_requests_on_kept_connections_do_not_hold_the_door() {
+    for l in listeners() {
+        let fds = [l.as_raw_fd()];
+        let mut one = linger(None);
+        let step = |at: u64, one: &mut Linger, connected: bool| {
+            one.step(At(1_000_000_000).plus(ms(at)), Seen { came: true, connected, busy: true, listeners: &fds })
+        };
+        // A client that asks again on the connection it has, for ever, and one that connects until 1200 ms.
+        let closed = (0..10_000).step_by(10).find(|&at| step(at, &mut one, at <= 1200)).unwrap();
+        assert_eq!(closed, 1250);
+    }
+}
+
+#[test]
 fn r9_4_the_queue_is_emptied_first() {
     for l in listeners() {
         let (fds, at) = ([l.as_raw_fd()], l.local_addr().unwrap());

@@ -2,6 +2,7 @@
 #include "driver.h"
 
 #include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -196,6 +197,38 @@ static void caught_act(const char *name)
     trace("caught", name, fields);
 }
 
+/* A handler of the program's own: it says so to a pipe, whose reader has main return later. */
+static int heard[2];
+
+static void on_term(int signo)
+{
+    char byte = (char)signo;
+    if (write(heard[1], &byte, 1) < 0)
+        _exit(99);
+}
+
+static void *after_handler(void *data)
+{
+    const json *act = data;
+    char byte;
+    if (read(heard[0], &byte, 1) == 1)
+        trace("handled", NULL, "");
+    if (json_number(act, "ms", 0) > 0) {
+        usleep((useconds_t)json_number(act, "ms", 0) * 1000);
+        to_main(json_parse(strdup("{\"do\":\"return\"}")));
+    }
+    return NULL;
+}
+
+static void handle_act(const json *act)
+{
+    pthread_t thread;
+    struct sigaction action = {0};
+    action.sa_handler = on_term;
+    if (pipe(heard) || sigaction(SIGTERM, &action, NULL) || pthread_create(&thread, NULL, after_handler, (void *)act))
+        exit(3);
+}
+
 static int one_of(const char *word, const char *const *words)
 {
     while (*words && strcmp(word, *words))
@@ -242,6 +275,8 @@ int play_act(const json *act, place *at)
             abort();
         _exit(4);
     }
+    if (!strcmp(word, "handle"))
+        return handle_act(act), GO_ON;
     if (!strcmp(word, "remove"))
         return remove_act(json_text(act, "name")), GO_ON;
     return runtime_act(word, act, at);

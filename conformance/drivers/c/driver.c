@@ -225,6 +225,14 @@ static int read_line(int fd, char *line)
     return 0;
 }
 
+void to_main(const json *act)
+{
+    pthread_mutex_lock(&main_lock);
+    for_main = act;
+    pthread_cond_signal(&main_wakes);
+    pthread_mutex_unlock(&main_lock);
+}
+
 static void *read_control(void *data)
 {
     char line[LINE];
@@ -235,10 +243,7 @@ static void *read_control(void *data)
             play_act(act, &at);
             continue;
         }
-        pthread_mutex_lock(&main_lock);
-        for_main = act;
-        pthread_cond_signal(&main_wakes);
-        pthread_mutex_unlock(&main_lock);
+        to_main(act);
     }
     return NULL;
 }

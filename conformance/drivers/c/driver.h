@@ -33,6 +33,7 @@ void add_hook(const json *spec);
 void tell_cancel(void *self); /* of a hook; writes once */
 int play(const json *acts, place *at);
 int play_act(const json *act, place *at);
+void to_main(const json *act); /* main plays it as soon as it can */
 void sleep_ms(long ms);
 
 #endif

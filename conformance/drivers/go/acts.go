@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"os"
+	"os/signal"
 	"runtime"
 	"strings"
 	"syscall"
@@ -218,6 +219,17 @@ func (p *player) life(a act) {
 			p.gs = again
 			trace("installed", "", nil)
 		}
+	case "handle":
+		heard := make(chan os.Signal, 1)
+		signal.Notify(heard, syscall.SIGTERM)
+		go func() {
+			<-heard
+			trace("handled", "", nil)
+			if a.Ms > 0 {
+				time.Sleep(ms(a.Ms))
+				p.main <- act{Do: "return"}
+			}
+		}()
 	case "uninstall":
 		if attempt("uninstall", gs.Uninstall()) {
 			trace("uninstalled", "", nil)

@@ -234,8 +234,23 @@ public final class Driver {
                 gs.uninstall();
                 trace("uninstalled", null);
             });
+            case "handle" -> sun.misc.Signal.handle(new sun.misc.Signal("TERM"), signal -> {
+                trace("handled", null);
+                if (act.get("ms") != null) {
+                    pauseUninterrupted(number(act, "ms"));
+                    forMain.add(Map.of("do", "return"));
+                }
+            });
             case "wait" -> attempt("wait", gs::await);
             default -> throw new IllegalArgumentException("unknown act " + word);
+        }
+    }
+
+    private static void pauseUninterrupted(long ms) {
+        try {
+            Thread.sleep(ms);
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
         }
     }
 

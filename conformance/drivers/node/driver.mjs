@@ -151,6 +151,12 @@ const quick = {
       gs = install(optionsOf(options ?? scenario.options));
       trace('installed');
     }),
+  handle({ ms }) {
+    process.on('SIGTERM', () => {
+      trace('handled');
+      if (ms !== null) setTimeout(leave, ms);
+    });
+  },
   uninstall: () =>
     attempt('uninstall', () => {
       gs.uninstall();
@@ -238,6 +244,12 @@ for (const { name, steps } of scenario.reloads) {
 }
 scenario.hooks.forEach(add);
 
+/** The end of main: nothing keeps the loop any more. */
+function leave() {
+  trace('return');
+  control.destroy();
+}
+
 // The control pipe keeps the loop, as a server would; its end is what "return from main" is in Node.
 const control = new net.Socket({ fd: Number(process.env.CONFORMANCE_CONTROL_FD), readable: true, writable: false });
 let rest = '';
@@ -246,10 +258,8 @@ control.setEncoding('utf8').on('data', (text) => {
   rest = lines.pop();
   for (const line of lines) {
     const act = JSON.parse(line);
-    if (act.do === 'return') {
-      trace('return');
-      control.destroy();
-    } else if (act.do === 'raise') {
+    if (act.do === 'return') leave();
+    else if (act.do === 'raise') {
       trace('raise');
       throw new Error(act.message);
     } else play([act], new Place());

@@ -210,6 +210,16 @@ class Driver:
         except graceshut.Error as e:
             trace_error("uninstall", e)
 
+    def do_handle(self, act, _):
+        def handler(*_):
+            trace("handled")
+            if act["ms"] is not None:
+                timer = threading.Timer(act["ms"] / 1000, self.for_main.put, [{"do": "return"}])
+                timer.daemon = True
+                timer.start()
+
+        signal.signal(signal.SIGTERM, handler)
+
     def do_wait(self, *_):
         try:
             gs.wait()

@@ -134,8 +134,7 @@ pub fn arm(signals: &[Managed]) -> Result<Vec<Armed>, Error> {
         mask::remember_host();
     }
     fork::claim()?;
-    let asked = signals.iter().filter(|m| m.chain == Chain::UnlessItExits).map(|m| m.signo);
-    let verdicts = verdicts(asked);
+    let verdicts = verdicts(&|signo| signals.iter().any(|m| m.signo == signo && m.chain == Chain::UnlessItExits));
     let mut done = Vec::with_capacity(signals.len());
     let mut fresh = Vec::with_capacity(signals.len());
     let _lock = Locked::take(live);
@@ -163,13 +162,16 @@ pub fn arm(signals: &[Managed]) -> Result<Vec<Armed>, Error> {
 /// loader is asked (invariant 3), and before ours is put on top, so that no signal comes between.
 type Verdict = (i32, usize, bool);
 
-fn verdicts(signals: impl Iterator<Item = i32>) -> Vec<Verdict> {
-    let found = signals.filter_map(|signo| {
-        let (saved, found) = (saved(signo)?, query(signo)?);
-        let under = if saved.is_ours(found.handler) { saved.top() } else { not_a_copy(found, signo) };
-        under.is_function().then(|| (signo, under.handler, !neighbour::ends_the_process(under.handler)))
-    });
-    found.collect()
+fn verdicts(asks: &dyn Fn(i32) -> bool) -> Vec<Verdict> {
+    let mut found = Vec::new();
+    for signo in 1..=64 {
+        let (Some(saved), Some(now)) = (saved(signo).filter(|_| asks(signo)), query(signo)) else { continue };
+        let under = if saved.is_ours(now.handler) { saved.top() } else { not_a_copy(now, signo) };
+        if under.is_function() {
+            found.push((signo, under.handler, !neighbour::ends_the_process(under.handler)));
+        }
+    }
+    found
 }
 
 /// Whether what is under ours is called after it, where that is asked anew for every handler: as the verdict on it says. One
@@ -283,11 +285,10 @@ pub fn look(repair: bool) -> Vec<Replaced> {
     let mut replaced = Vec::new();
     let mut places = Vec::new();
     let armed = live.armed.load(Ordering::SeqCst);
-    let foreign = |signo: &i32| {
-        let asks = armed & bit(*signo) != 0 && repair;
-        asks && saved(*signo).is_some_and(|s| s.asks_first() && query(*signo).is_some_and(|found| !s.is_ours(found.handler)))
-    };
-    let verdicts = verdicts((1..=64).filter(foreign));
+    let verdicts = verdicts(&|signo| {
+        let asks = armed & bit(signo) != 0 && repair;
+        asks && saved(signo).is_some_and(|s| s.asks_first() && query(signo).is_some_and(|now| !s.is_ours(now.handler)))
+    });
     {
         let lock = Locked::take(live);
         let armed = live.armed.load(Ordering::SeqCst);
@@ -329,7 +330,7 @@ pub fn rearm(signo: i32, chain: Chain) -> Result<(), Error> {
         Error::new(ErrorKind::NotInstalled, format!("{what} is not managed in this process: install first, or name it there"))
     };
     let live = mine().ok_or_else(not_armed)?;
-    let verdicts = verdicts([signo].into_iter().filter(|_| chain == Chain::UnlessItExits));
+    let verdicts = verdicts(&|n| n == signo && chain == Chain::UnlessItExits);
     let _lock = Locked::take(live);
     let saved = saved(signo).filter(|_| live.is_armed(signo)).ok_or_else(not_armed)?;
     let failed = |error| Error::os(&format!("sigaction for {}", said(signo)), &error);

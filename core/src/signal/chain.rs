@@ -45,7 +45,8 @@ pub(super) struct Saved {
     exposed: AtomicBool,
     /// The bottom of the stack was there before us, so it cannot lead back.
     pristine: AtomicBool,
-    /// What a process that is not ours finds under ours; `usize::MAX`: the top of the stack.
+    /// What a process that is not ours finds under ours, plus one; 0: the top of the stack. So all of it begins as zeroes, which take
+    /// no room in the library's file.
     outside: AtomicUsize,
 }
 
@@ -67,9 +68,9 @@ pub enum Outside {
 pub fn set_outside(signo: i32, outside: Outside) {
     if let Some(saved) = saved(signo) {
         let word = match outside {
-            Outside::Saved => usize::MAX,
-            Outside::Default => libc::SIG_DFL,
-            Outside::Ignored => libc::SIG_IGN,
+            Outside::Saved => 0,
+            Outside::Default => libc::SIG_DFL + 1,
+            Outside::Ignored => libc::SIG_IGN + 1,
         };
         saved.outside.store(word, Ordering::SeqCst);
     }
@@ -92,7 +93,7 @@ static SAVED: [Saved; 65] = [const {
         called: AtomicBool::new(false),
         exposed: AtomicBool::new(false),
         pristine: AtomicBool::new(false),
-        outside: AtomicUsize::new(usize::MAX),
+        outside: AtomicUsize::new(0),
     }
 }; 65];
 
@@ -139,8 +140,8 @@ impl Saved {
     /// What is under ours in a process that is not ours.
     pub(super) fn outside(&self) -> Disposition {
         match self.outside.load(Ordering::SeqCst) {
-            usize::MAX => self.top(),
-            handler => Disposition { handler, ..Disposition::DEFAULT },
+            0 => self.top(),
+            word => Disposition { handler: word - 1, ..Disposition::DEFAULT },
         }
     }
 

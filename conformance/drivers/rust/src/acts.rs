@@ -1,6 +1,7 @@
 //! What a program can be told to do.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicI32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -156,6 +157,34 @@ fn caught() -> Option<String> {
     status.lines().find_map(|l| l.strip_prefix("SigCgt:")).map(|v| v.trim().to_owned())
 }
 
+/// The write end of a pipe: the handler's only business.
+static HEARD: AtomicI32 = AtomicI32::new(-1);
+
+extern "C" fn on_term(_: i32) {
+    // SAFETY: one byte from memory that lives for ever; write is async-signal-safe.
+    unsafe { libc::write(HEARD.load(Ordering::SeqCst), [1u8].as_ptr().cast(), 1) };
+}
+
+/// A handler of the program's own, which has main return after `ms`.
+fn handle(ms: Option<u64>) {
+    let mut ends = [0; 2];
+    // SAFETY: there is room for two descriptors.
+    unsafe { libc::pipe(ends.as_mut_ptr()) };
+    HEARD.store(ends[1], Ordering::SeqCst);
+    // SAFETY: the handler takes the signal's number and calls what a handler may call.
+    unsafe { libc::signal(libc::SIGTERM, on_term as extern "C" fn(i32) as libc::sighandler_t) };
+    std::thread::spawn(move || {
+        let mut byte = [0u8];
+        // SAFETY: there is room for one byte.
+        unsafe { libc::read(ends[0], byte.as_mut_ptr().cast(), 1) };
+        line("handled", None, Value::Null);
+        if let Some(ms) = ms {
+            std::thread::sleep(Duration::from_millis(ms));
+            crate::to_main(json!({ "do": "return" }));
+        }
+    });
+}
+
 fn state(driver: &Driver) -> &'static str {
     match driver.gs().state() {
         State::Idle => "idle",
@@ -185,6 +214,10 @@ fn runtime(driver: &Arc<Driver>, act: &Value) {
             driver.set(gs);
             line("installed", None, Value::Null);
         }),
+        "handle" => {
+            handle(act["ms"].as_u64());
+            Ok(())
+        }
         "uninstall" => driver.gs().uninstall().map(|_| line("uninstalled", None, Value::Null)),
         "wait" => driver.gs().wait(None).map(drop),
         _ => panic!("no act {word:?}: {:?}", list(act, "")),

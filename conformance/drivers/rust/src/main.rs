@@ -9,7 +9,7 @@ use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::os::fd::FromRawFd;
 use std::sync::mpsc::{Receiver, Sender, channel};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use graceshut::config::{NumberUnit, options_from_json};
 use graceshut::{Error, EventView, Runtime, install};
@@ -81,16 +81,23 @@ fn register(driver: &Arc<Driver>, scenario: &Value) {
     }
 }
 
+/// What main is to play.
+static TO_MAIN: OnceLock<Sender<Value>> = OnceLock::new();
+
+pub fn to_main(act: Value) {
+    let _ = TO_MAIN.get().map(|main| main.send(act)); // a main that is gone plays nothing
+}
+
 /// Only main can do these.
 fn is_mains(act: &Value) -> bool {
     matches!(text(act, "do"), "return" | "exit" | "raise" | "hold")
 }
 
-fn read_control(driver: Arc<Driver>, control: File, to_main: Sender<Value>) {
+fn read_control(driver: Arc<Driver>, control: File) {
     for line in BufReader::new(control).lines().map_while(Result::ok) {
         let act: Value = serde_json::from_str(&line).unwrap();
         if is_mains(&act) {
-            let _ = to_main.send(act);
+            to_main(act);
         } else {
             let _ = play_one(&driver, &act, &Place::default());
         }
@@ -132,11 +139,12 @@ fn main() {
         units: acts::Units::default(),
     });
     register(&driver, &scenario);
-    let (to_main, for_main) = channel();
+    let (main, for_main) = channel();
+    let _ = TO_MAIN.set(main); // the only time
     // SAFETY: the runner opened this descriptor for us alone.
     let control = unsafe { File::from_raw_fd(variable("CONFORMANCE_CONTROL_FD").parse().unwrap()) };
     let reader = Arc::clone(&driver);
-    std::thread::spawn(move || read_control(reader, control, to_main));
+    std::thread::spawn(move || read_control(reader, control));
     let _ = play(&driver, list(&scenario, "before"), &Place::default());
     line("ready", None, Value::Null);
     if text(&scenario, "main") == "idle" {
