@@ -331,8 +331,6 @@ func (l *loop) drain(ctx graceshut.Context) error {
 }
 
 func (l *loop) flush(ctx graceshut.Context) error {
-	stop := context.AfterFunc(ctx, func() { l.cancelWrites(context.Cause(ctx)) })
-	defer stop()
 	done := make(chan error, 1)
 	go func() {
 		if !l.lock(ctx.Done()) {
@@ -344,9 +342,13 @@ func (l *loop) flush(ctx graceshut.Context) error {
 	}()
 	select {
 	case err := <-done:
+		if ctx.Err() != nil {
+			l.cancelWrites(context.Cause(ctx)) // the loop's write, which this one waited for
+		}
 		return err
 	case <-ctx.Done():
 	}
+	l.cancelWrites(context.Cause(ctx))
 	// A write that heeds its context ends now, and says how.
 	select {
 	case err := <-done:
