@@ -137,13 +137,15 @@ fn leave_without_main(code: i32, unheard: impl Fn() -> bool) {
     });
 }
 
-/// The signals that `options`, file and environment come to, as (number, taken even if inherited as ignored, ignored by us).
+/// The signals that `options`, file and environment come to, as (number, taken even if inherited as ignored, ignored by us, stops).
 #[pyfunction]
-pub(crate) fn managed_signals(py: Python<'_>, options: &Bound<'_, PyAny>) -> PyResult<Vec<(i32, bool, bool)>> {
+pub(crate) fn managed_signals(py: Python<'_>, options: &Bound<'_, PyAny>) -> PyResult<Vec<(i32, bool, bool, bool)>> {
     let options = config::read(&to_json(options, "")?, NumberUnit::Seconds, &Source::Code).or_raise(py)?;
     let config = config::resolve(options, &Sources::from_process()).or_raise(py)?;
     let managed = config.signals.iter().filter(|s| s.action != Action::Default);
-    Ok(managed.map(|s| (s.signo, s.explicit || s.signo == libc::SIGTERM, s.action == Action::Ignore)).collect())
+    Ok(managed
+        .map(|s| (s.signo, s.explicit || s.signo == libc::SIGTERM, s.action == Action::Ignore, s.action == Action::Stop))
+        .collect())
 }
 
 /// Python's handlers, the GIL's own functions and the end of the process all belong to the main interpreter (embedding B23).

@@ -14,15 +14,22 @@ SOURCE = r"""
 #include <unistd.h>
 static void say(int s) { (void)s; if (write(1, "native\n", 7)) {} }
 static int (*hand_on)(int);
-static void hands_on(int s) { if (write(1, "native\n", 7)) {} hand_on(s); }
+static struct sigaction before;
+static int puts_back;
+static void hands_on(int s) {
+    if (write(1, "native\n", 7)) {}
+    hand_on(s);
+    if (puts_back) sigaction(s, &before, 0);
+}
 /* Without chaining, as Go's signal.Notify. */
 void take(int s) { struct sigaction a = {.sa_handler = say, .sa_flags = SA_ONSTACK | SA_RESTART}; sigaction(s, &a, 0); }
 /* As JPype does for a JVM. */
 void take_and_hand_on(int s) {
     hand_on = (int (*)(int))dlsym(RTLD_DEFAULT, "PyErr_SetInterruptEx");
     struct sigaction a = {.sa_handler = hands_on, .sa_flags = SA_RESTART};
-    sigaction(s, &a, 0);
+    sigaction(s, &a, &before);
 }
+void put_back_then(void) { puts_back = 1; }
 """
 
 
@@ -137,14 +144,17 @@ def test_other_native_code_that_comes_later_is_the_programs_own_stop(child, libr
 
 
 @pytest.mark.skipif(sys.version_info < (3, 10), reason="CPython has PyErr_SetInterruptEx from 3.10 on")
-def test_one_that_comes_later_and_hands_the_signal_on_to_python(child, library):
+@pytest.mark.parametrize("back", [False, True], ids=["stays", "is gone by then"])
+def test_one_that_comes_later_and_hands_the_signal_on_to_python(child, library, back):
     """Core does not hear of it, and would not for up to 5 s: the signal was lost for good."""
     c = child(
         f"""
         import ctypes
         gs = graceshut.install(grace=4)
         gs.hook("flush", lambda: print("flush"), name="f")
-        ctypes.CDLL({library("native.so")!r}).take_and_hand_on(15)
+        native = ctypes.CDLL({library("native.so")!r})
+        if {back}: native.put_back_then()
+        native.take_and_hand_on(15)
         print("ready")
         time.sleep(30)
         """

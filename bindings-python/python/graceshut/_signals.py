@@ -45,7 +45,11 @@ _view: dict[int, Handler] = {}
 _c_handlers: set[int] = set()
 #: Signals that the configuration ignores.
 _ignored: set[int] = set()
-_managed: list[tuple[int, bool, bool]] = []
+_managed: list[tuple[int, bool, bool, bool]] = []
+#: Signals that begin the shutdown.
+_stops: set[int] = set()
+#: How long core may take to hear of one before it is told again.
+_HEARS_WITHIN = 0.02
 _pid = 0
 _runtime: Any = None
 #: Those of `_view` under which other native code has its handler in the kernel: Python never knew.
@@ -103,7 +107,7 @@ def _send_again(came: set[int]) -> None:
         _send_again(came)
 
 
-def prepare(managed: list[tuple[int, bool, bool]]) -> bool:
+def prepare(managed: list[tuple[int, bool, bool, bool]]) -> bool:
     """Before core arms: our callable into Python's table. False outside the main thread, where Python forbids it."""
     global _managed, _pid, _ending, _caught
     _leaving.reset()
@@ -111,7 +115,9 @@ def prepare(managed: list[tuple[int, bool, bool]]) -> bool:
     _ignored.clear()
     _c_handlers.clear()
     _handled.clear()
-    _ignored.update(signo for signo, _, ignored in managed if ignored)
+    _ignored.update(signo for signo, _, ignored, _ in managed if ignored)
+    _stops.clear()
+    _stops.update(signo for signo, _, _, stops in managed if stops)
     _warned.clear()
     _signal.signal, _signal.getsignal = _signal_, _getsignal
     return _register()
@@ -121,7 +127,7 @@ def _register() -> bool:
     # CPython itself says which thread is the main one, by refusing in all others.
     if not _graceshut.reserve(_real_signal, _leaving.on_kick):
         return False
-    for signo, even_if_ignored, _ in _managed:
+    for signo, even_if_ignored, _, _ in _managed:
         found = _real_getsignal(signo)
         if found is None:
             # Core chains to it, until the program sets a handler of its own.
@@ -304,8 +310,8 @@ def _on_signal(signum: int, frame: Optional[FrameType]) -> None:
     else:
         _leaving.leave_if_due(frame)
     _caught = _caught or signum not in _ignored
-    if _runtime is not None and _runtime._is_replaced(int(signum)):
-        # Core has not heard: other native code has its handler on top, and hands the signal on to Python (JPype does).
+    if not _core_has_heard(int(signum)):
+        # Not called for a self-sent one: the program's handlers hear of it here. For core it is no news if it has heard.
         _runtime._rearm(int(signum), False)
         _graceshut.signal_main(int(signum))
         _runtime._rearm(int(signum), signum not in _held)
@@ -313,6 +319,19 @@ def _on_signal(signum: int, frame: Optional[FrameType]) -> None:
     if callable(handler) and not _is_swallowed(signum, handler):
         _handled.add(signum)
         handler(signum, frame)
+
+
+def _core_has_heard(signum: int) -> bool:
+    """False where other native code has its handler on top, or had, and hands the signal on to Python (JPype does)."""
+    gs = _runtime
+    if gs is None or not gs._open:
+        return True
+    if gs._is_replaced(signum):
+        return False
+    try:
+        return signum not in _stops or bool(gs._level) or bool(gs._wait_level(1, _HEARS_WITHIN))
+    except Exception:  # closed by another thread meanwhile
+        return True
 
 
 def leave_if_due() -> None:
