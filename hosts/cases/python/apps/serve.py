@@ -20,7 +20,7 @@ def cheroot():
     server = wsgi.Server((HOST, PORT), app, numthreads=24)
     try:
         server.start()
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, SystemExit):
         server.stop()
 
 

@@ -14,7 +14,6 @@ def job():
 
 
 scheduler.add_job(job)
-scheduler.start()
 if os.environ.get("WITH"):
     import sys
 
@@ -23,5 +22,7 @@ if os.environ.get("WITH"):
     gs = graceshut.install(grace=8)
     gs.hook("drain", scheduler.shutdown, name="scheduler")
     gs.hook("flush", lambda: print("hook flush"), name="flush")
+    scheduler.start()
     sys.exit(gs.wait())
+scheduler.start()
 time.sleep(60)
