@@ -1,0 +1,22 @@
+import os
+import sys
+import time
+
+import jpype
+
+WITH = os.environ.get("WITH")
+
+
+def install():
+    import graceshut
+
+    gs = graceshut.install(grace=8)
+    gs.hook("flush", lambda: print("hook flush, Java", jpype.java.lang.Integer.valueOf(5)), name="flush")
+    return gs
+
+
+if WITH:
+    gs = install()
+jpype.startJVM()
+print("ready", flush=True)
+sys.exit(gs.wait()) if WITH else time.sleep(60)
