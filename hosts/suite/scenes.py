@@ -37,6 +37,8 @@ class Result:
     #: Hooks that did not end ok, as `name: outcome`.
     hooks: list[str] = dataclasses.field(default_factory=list)
     said: list[str] = dataclasses.field(default_factory=list)
+    #: By how much the clients themselves were late.
+    late: float = 0.0
     #: The case could not be run at all.
     broken: str = ""
     words: str = ""
@@ -145,6 +147,7 @@ def _under_load(case: Case, program: Program, other: Other) -> Result:
     result = _stop(case, program)
     clients.stop()
     result.answered, result.refused, result.lost, result.why = clients.answered, clients.refused, clients.lost, dict(clients.why)
+    result.late = clients.late
     if before:
         raise NotReady("%d lost before the signal: %s\n%s" % (before, dict(clients.why), program.words()))
     return result
