@@ -15,12 +15,14 @@ if os.environ.get("WITH"):
 
     broker.add_middleware(graceshut.dramatiq.Middleware(setup, grace=8))
 
+
 @dramatiq.actor
 def job(number):
     print("begun", number, flush=True)
     print("ready", flush=True)
     time.sleep(2)
     print("done", number, flush=True)
+
 
 if __name__ == "__main__":
     job.send(1)
