@@ -11,6 +11,7 @@ it are cut as they are without graceshut. ``--http-socket`` has no router.
 from __future__ import annotations
 
 import os
+import signal
 from importlib import import_module
 
 from . import _server, wsgi
@@ -40,12 +41,17 @@ def wrap(
     except ImportError as error:
         raise ImportError("graceshut.uwsgi works inside uWSGI alone: load the file with uwsgi --module") from error
 
+    # uWSGI's own handler for SIGINT leaves at once; should it not be there yet, there is nothing to wait for.
+    options.setdefault("leave", "at_once")
+    not_set_up = [setup]
+
     def start() -> None:
         import graceshut
 
         gs = graceshut.install(**options)
-        if setup is not None:
-            setup(gs)
+        hooks = not_set_up.pop() if not_set_up else None
+        if hooks is not None:
+            hooks(gs)
         server = _server.of(gs)
         # The workers' listener is the master's too, which closes it when all of them are gone. A worker that ends alone
         # (reload, max-requests) is not ended by SIGINT, and leaves it to the others at once.
@@ -61,12 +67,21 @@ def wrap(
 
         def in_worker() -> None:
             if os.getpid() != master:
-                start()
+                _started(start)
             if before is not None:
                 before()
 
         uwsgi.post_fork_hook = in_worker
     return wsgi.Middleware(app, ready=ready, live=live, end_streams_after=end_streams_after)
+
+
+def _started(start: Callable[[], None]) -> None:
+    """A SIGINT of the master's that comes before the worker is ready is not lost in an exception here: it comes again."""
+    try:
+        start()
+    except KeyboardInterrupt:
+        start()
+        os.kill(os.getpid(), signal.SIGINT)
 
 
 def _under_master(uwsgi: Any) -> bool:
