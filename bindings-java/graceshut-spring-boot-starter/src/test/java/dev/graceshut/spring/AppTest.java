@@ -3,8 +3,12 @@ package dev.graceshut.spring;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import java.io.BufferedReader;
 import java.io.IOException;
+import java.net.InetSocketAddress;
 import java.net.ServerSocket;
+import java.net.Socket;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -62,5 +66,35 @@ class AppTest {
         assertTrue(said.contains("context closed"), said);
         String text = Files.readString(report);
         assertTrue(text.contains("\"host_end\"") && text.contains("\"outcome\":\"clean\"") && text.contains("spring-context"), text);
+    }
+
+    @Test
+    void anEventStreamEndsWithItsLastChunk() throws Exception {
+        int port = freePort();
+        Path report = Files.createTempFile("graceshut-test-", ".json");
+        ProcessBuilder builder = new ProcessBuilder(JAVA).redirectError(ProcessBuilder.Redirect.INHERIT);
+        builder.environment().put("PORT", Integer.toString(port));
+        builder.environment().put("GRACESHUT_REPORT", report.toString());
+        Process process = builder.start();
+        try (BufferedReader out = process.inputReader(); Socket client = new Socket()) {
+            for (String line = out.readLine(); !"ready".equals(line); line = out.readLine()) {
+                assertTrue(line != null, "it ended without ready");
+            }
+            client.connect(new InetSocketAddress("127.0.0.1", port));
+            client.setSoTimeout(30_000);
+            client.getOutputStream().write("GET /events HTTP/1.1\r\nHost: t\r\n\r\n".getBytes(StandardCharsets.ISO_8859_1));
+            StringBuilder read = new StringBuilder();
+            while (read.indexOf("one") < 0) {
+                int c = client.getInputStream().read();
+                assertTrue(c >= 0, read::toString);
+                read.append((char) c);
+            }
+            process.toHandle().destroy();
+            String rest = new String(client.getInputStream().readAllBytes(), StandardCharsets.ISO_8859_1);
+            assertTrue(rest.endsWith("0\r\n\r\n"), rest);
+        }
+        assertTrue(process.waitFor(60, TimeUnit.SECONDS), "still there");
+        assertEquals(0, process.exitValue());
+        assertTrue(Files.readString(report).contains("\"outcome\":\"clean\""), () -> report.toString());
     }
 }
