@@ -1,5 +1,6 @@
-// Package franz joins consumers of github.com/twmb/franz-go to the shutdown of graceshut: records are collected, written by one
-// call of the program, and committed when that call has returned. A module of its own, so that graceshut needs no Kafka client.
+// Package franz joins consumers of github.com/twmb/franz-go to the shutdown of graceshut. With Batches records are collected, written by one
+// call of the program, and committed when that call has returned; with Messages they come one at a time, and what the program called done
+// is committed. A module of its own, so that graceshut needs no Kafka client.
 //
 //	gs, err := graceshut.Install()
 //	...
@@ -12,7 +13,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"time"
 
 	graceshut "github.com/graceshut/graceshut/bindings-go"
@@ -61,68 +61,16 @@ func (b Batches) Run(options ...kgo.Opt) error {
 		return fmt.Errorf("franz.Batches: Size %d, Every %v and Retry %v have to be 0 or more", b.Size, b.Every, b.Retry)
 	}
 	l := newLoop(b)
-	client, err := kgo.NewClient(append(append([]kgo.Opt{}, options...), l.options()...)...)
+	client, err := clientOf(l, options)
 	if err != nil {
 		return err
 	}
-	return l.run(client, b.Runtime)
-}
-
-func (l *loop) options() []kgo.Opt {
-	return []kgo.Opt{
-		kgo.DisableAutoCommit(),
-		kgo.BlockRebalanceOnPoll(),
-		kgo.OnPartitionsRevoked(func(_ context.Context, _ *kgo.Client, gone map[string][]int32) { l.revoked(gone) }),
-		kgo.OnPartitionsLost(func(_ context.Context, _ *kgo.Client, gone map[string][]int32) { l.lost(gone) }),
-	}
-}
-
-// registrar is the part of graceshut.Runtime that is needed here.
-type registrar interface {
-	Hook(phase graceshut.Phase, name string, f func(ctx graceshut.Context) error, options ...graceshut.HookOption) (*graceshut.Hook, error)
-}
-
-func (l *loop) run(client consumer, gs registrar) error {
-	l.client = client
-	var hooks []*graceshut.Hook
-	for _, hook := range []struct {
-		phase graceshut.Phase
-		f     func(ctx graceshut.Context) error
-	}{{graceshut.Drain, l.drain}, {graceshut.Flush, l.flush}, {graceshut.Close, l.close}} {
-		handle, err := gs.Hook(hook.phase, l.name, hook.f)
-		if err != nil {
-			remove(hooks)
-			client.CloseAllowingRebalance()
-			return err
-		}
-		hooks = append(hooks, handle)
-	}
-	l.poll()
-	l.mu.Lock()
-	failed := l.failed
-	l.mu.Unlock()
-	if failed != nil {
-		// Nothing is left for the hooks to do.
-		remove(hooks)
-		l.leave()
-	}
-	<-l.left
-	return failed
-}
-
-func remove(hooks []*graceshut.Hook) {
-	for _, hook := range hooks {
-		if hook != nil {
-			_, _ = hook.Remove() // running or done: then the shutdown sees to it
-		}
-	}
+	return l.run(l, client, b.Runtime)
 }
 
 func newLoop(b Batches) *loop {
 	l := &loop{
-		write: b.Write, size: b.Size, every: b.Every, retry: b.Retry, name: b.Name, tell: b.OnError,
-		epochs: map[part]int{}, uncommitted: map[part]*kgo.Record{}, writing: make(chan struct{}, 1),
-		idle: make(chan struct{}), leaving: make(chan struct{}), left: make(chan struct{}),
+		session: newSession(b.Name, b.OnError), write: b.Write, size: b.Size, every: b.Every, retry: b.Retry, epochs: map[part]int{},
 	}
 	if l.size == 0 {
 		l.size = 500
@@ -130,13 +78,5 @@ func newLoop(b Batches) *loop {
 	if l.every == 0 {
 		l.every = 5 * time.Second
 	}
-	if l.name == "" {
-		l.name = "kafka"
-	}
-	if l.tell == nil {
-		l.tell = func(err error) { slog.Error("graceshut: kafka", "error", err) }
-	}
-	l.polls, l.stopPolling = context.WithCancel(context.Background())
-	l.writes, l.cancelWrites = context.WithCancelCause(context.Background())
 	return l
 }

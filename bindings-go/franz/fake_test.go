@@ -2,8 +2,10 @@ package franz
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand"
+	"slices"
 	"sync"
 	"time"
 
@@ -56,6 +58,24 @@ func (b *broker) store(records []*kgo.Record) {
 	}
 }
 
+// tryToStore is a Write that takes its time, and unless it is `whole` may fail.
+func (b *broker) tryToStore(records []*kgo.Record, whole bool) error {
+	time.Sleep(time.Duration(b.below(8)) * time.Millisecond)
+	if !whole {
+		switch b.below(10) {
+		case 0:
+			return errors.New("the store is down")
+		case 1:
+			b.store(records)
+			return errors.New("written, but the answer was lost")
+		case 2:
+			time.Sleep(50 * time.Millisecond)
+		}
+	}
+	b.store(records)
+	return nil
+}
+
 func (b *broker) count() (missing, twice int) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -66,6 +86,12 @@ func (b *broker) count() (missing, twice int) {
 		}
 	}
 	return missing, twice
+}
+
+func (b *broker) allCommitted() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return slices.Equal(b.committed, b.ends)
 }
 
 // rebalance takes everything away, as the eager protocol does, and shares it out anew.
@@ -97,7 +123,8 @@ func (b *broker) rebalance(change func()) {
 // member is one client in the group.
 type member struct {
 	b        *broker
-	loop     *loop
+	loop     work
+	halt     func()
 	name     string
 	position map[int]int64
 	wake     *sync.Cond // over b.mu
@@ -107,8 +134,8 @@ type member struct {
 	session, valid int // as whom it commits, and as whom the group takes commits
 }
 
-func (b *broker) join(l *loop, name string) *member {
-	m := &member{b: b, loop: l, name: name, wake: sync.NewCond(&b.mu), rebalancing: true}
+func (b *broker) join(l work, s *session, name string) *member {
+	m := &member{b: b, loop: l, halt: s.stopPolling, name: name, wake: sync.NewCond(&b.mu), rebalancing: true}
 	b.rebalance(func() { b.members = append(b.members, m) })
 	return m
 }
@@ -256,6 +283,9 @@ func (m *member) kick() {
 		}
 	}
 	m.position = map[int]int64{}
+	for m.polled && !m.dead {
+		m.wake.Wait() // the client tells of it after AllowRebalance
+	}
 	m.b.mu.Unlock()
 	m.loop.lost(mine)
 	m.b.mu.Lock()
@@ -270,6 +300,6 @@ func (m *member) kill() {
 	m.dead = true
 	m.wake.Broadcast()
 	m.b.mu.Unlock()
-	m.loop.stopPolling()
+	m.halt()
 	m.b.rebalance(func() { m.b.without(m) })
 }

@@ -4,25 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"sync"
 	"time"
 
 	graceshut "github.com/graceshut/graceshut/bindings-go"
 	"github.com/twmb/franz-go/pkg/kgo"
-)
-
-// consumer is the part of kgo.Client that is needed here; the tests have one of their own.
-type consumer interface {
-	PollRecords(ctx context.Context, most int) kgo.Fetches
-	CommitRecords(ctx context.Context, records ...*kgo.Record) error
-	AllowRebalance()
-	CloseAllowingRebalance()
-}
-
-// How long a poll waits, so that "or Every" needs no further record, and a commit.
-const (
-	tick        = 200 * time.Millisecond
-	commitLimit = 5 * time.Second
 )
 
 var (
@@ -30,46 +15,19 @@ var (
 	errWrite    = errors.New("write")
 )
 
-type part struct {
-	topic     string
-	partition int32
-}
-
-func partOf(r *kgo.Record) part { return part{r.Topic, r.Partition} }
-
-// loop is a Batches at work. Whoever writes or commits has the place in `writing`; it is never waited for without a way out, as a write
-// may be stuck for longer than the process lives.
+// loop is a Batches at work.
 type loop struct {
-	write  func(context.Context, []*kgo.Record) error
-	size   int
-	every  time.Duration
-	retry  time.Duration // 0: a write that fails ends the loop
-	name   string
-	tell   func(error)
-	client consumer
+	*session
+	write func(context.Context, []*kgo.Record) error
+	size  int
+	every time.Duration
+	retry time.Duration // 0: a write that fails ends the loop
 
-	writing    chan struct{} // a lock
-	committing sync.Mutex    // for commitLimit at most: no commit of a partition is on its way when that is lost
-
-	mu          sync.Mutex
-	buffer      []*kgo.Record
-	since       time.Time // when the first of the buffer came
-	notBefore   time.Time // after a write that failed: when to try again
-	draining    bool
-	failed      error                // what ended the loop, when it was not the shutdown
-	epochs      map[part]int         // how often a partition went away
-	uncommitted map[part]*kgo.Record // the last one written of each partition, until it is committed
-
-	polls        context.Context // ends with drain
-	stopPolling  context.CancelFunc
-	writes       context.Context // ends at the soft deadline of flush
-	cancelWrites context.CancelCauseFunc
-
-	leaveOnce sync.Once
-
-	idle    chan struct{} // the poll loop has ended
-	leaving chan struct{} // the group is being left: wait for nothing any more
-	left    chan struct{} // the group is left
+	// Under mu.
+	buffer    []*kgo.Record
+	since     time.Time    // when the first of the buffer came
+	notBefore time.Time    // after a write that failed: when to try again
+	epochs    map[part]int // how often a partition went away
 }
 
 // ---- taking ----
@@ -81,7 +39,7 @@ func (l *loop) poll() {
 		if room := l.room(); room > 0 {
 			l.take(room)
 		} else {
-			l.pause()
+			l.pause(min(tick, l.every)) // with a full buffer
 		}
 		if l.due() {
 			l.lock(nil)
@@ -94,20 +52,7 @@ func (l *loop) poll() {
 
 // settle is what becomes of an error while no hook takes it.
 func (l *loop) settle(err error) {
-	if err == nil {
-		return
-	}
-	l.mu.Lock()
-	ends := errors.Is(err, errWrite) && l.retry == 0 && !l.draining
-	if ends && l.failed == nil {
-		l.failed = err
-	}
-	l.mu.Unlock()
-	if ends {
-		l.stopPolling()
-		return
-	}
-	l.tell(err)
+	l.session.settle(err, errors.Is(err, errWrite) && l.retry == 0)
 }
 
 // lastWrite is the loop's own try when the shutdown has ended it; where it fails, flush has another.
@@ -123,33 +68,13 @@ func (l *loop) lastWrite() {
 }
 
 func (l *loop) take(room int) {
-	ctx, cancel := context.WithTimeout(l.polls, min(tick, l.every))
-	defer cancel()
-	fetches := l.client.PollRecords(ctx, room)
-	fetches.EachError(func(topic string, partition int32, err error) {
-		if !errors.Is(err, context.DeadlineExceeded) && !errors.Is(err, context.Canceled) {
-			l.tell(fmt.Errorf("fetch of %s/%d: %w", topic, partition, err))
-		}
-	})
-	if fetches.IsClientClosed() {
-		l.pause()
-		return
-	}
+	records := l.fetch(room, min(tick, l.every))
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if len(l.buffer) == 0 {
 		l.since = time.Now()
 	}
-	l.buffer = append(l.buffer, fetches.Records()...)
-}
-
-// pause waits with a full buffer, without keeping the group from rebalancing.
-func (l *loop) pause() {
-	l.client.AllowRebalance()
-	select {
-	case <-l.polls.Done():
-	case <-time.After(min(tick, l.every)):
-	}
+	l.buffer = append(l.buffer, records...)
 }
 
 func (l *loop) room() int {
@@ -171,23 +96,6 @@ func (l *loop) due() bool {
 }
 
 // ---- writing ----
-
-// lock takes the place of the one who writes; false when `give` came first (nil: never).
-func (l *loop) lock(give <-chan struct{}) bool {
-	select {
-	case l.writing <- struct{}{}:
-		return true
-	default:
-	}
-	select {
-	case l.writing <- struct{}{}:
-		return true
-	case <-give:
-		return false
-	}
-}
-
-func (l *loop) unlock() { <-l.writing }
 
 // writeAll writes what there is and commits it. Under lock.
 func (l *loop) writeAll() error {
@@ -232,55 +140,22 @@ func (l *loop) attempt(records []*kgo.Record) error {
 	return l.write(l.writes, given)
 }
 
-// commit commits what is written. Under lock. What cannot be committed now goes with the next commit.
-func (l *loop) commit() error {
-	l.committing.Lock()
-	defer l.committing.Unlock()
-	l.mu.Lock()
-	var last []*kgo.Record
-	for _, r := range l.uncommitted {
-		last = append(last, r)
-	}
-	l.mu.Unlock()
-	if len(last) == 0 {
-		return nil
-	}
-	select {
-	case <-l.leaving:
-		return nil
-	default:
-	}
-	ctx, cancel := context.WithTimeout(context.Background(), commitLimit)
-	defer cancel()
-	if err := l.client.CommitRecords(ctx, last...); err != nil {
-		return fmt.Errorf("commit: %w", err)
-	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	for _, r := range last {
-		if l.uncommitted[partOf(r)] == r {
-			delete(l.uncommitted, partOf(r))
-		}
-	}
-	return nil
-}
-
 // ---- the group ----
 
 // revoked is called by the client before partitions go to others, and by close. While the process drains nothing new is begun: what is
 // not written is left to the next reader.
 func (l *loop) revoked(gone map[string][]int32) {
 	if l.lock(l.leaving) {
-		var err error
-		if l.isDraining() {
-			err = l.commit()
-		} else {
-			err = l.writeAll()
+		defer l.unlock()
+		if !l.isLeaving() {
+			var err error
+			if l.isDraining() {
+				err = l.commit()
+			} else {
+				err = l.writeAll()
+			}
+			l.settle(err)
 		}
-		l.settle(err)
-		l.lost(gone)
-		l.unlock()
-		return
 	}
 	l.lost(gone)
 }
@@ -309,26 +184,9 @@ func (l *loop) lost(gone map[string][]int32) {
 	l.buffer = kept
 }
 
-func (l *loop) isDraining() bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.draining
-}
-
 // ---- the hooks ----
 
-func (l *loop) drain(ctx graceshut.Context) error {
-	l.mu.Lock()
-	l.draining = true
-	l.mu.Unlock()
-	l.stopPolling()
-	select {
-	case <-l.idle:
-		return nil
-	case <-ctx.Done():
-		return errUnderWay
-	}
-}
+func (l *loop) drain(ctx graceshut.Context) error { return l.waitForLoop(ctx, errUnderWay) }
 
 func (l *loop) flush(ctx graceshut.Context) error {
 	done := make(chan error, 1)
@@ -355,26 +213,5 @@ func (l *loop) flush(ctx graceshut.Context) error {
 		return err
 	case <-time.After(100 * time.Millisecond):
 		return errUnderWay
-	}
-}
-
-// leave leaves the group, once.
-func (l *loop) leave() {
-	l.leaveOnce.Do(func() {
-		close(l.leaving)
-		go func() {
-			defer close(l.left)
-			l.client.CloseAllowingRebalance()
-		}()
-	})
-}
-
-func (l *loop) close(ctx graceshut.Context) error {
-	l.leave()
-	select {
-	case <-l.left:
-		return nil
-	case <-ctx.Done():
-		return errors.New("the broker has not answered that the consumer leaves its group")
 	}
 }
