@@ -140,3 +140,34 @@ run(main)
     c.ready().kill().end()
     assert c.rc == 0 and c.lines[1:] == ["flushed", "atexit"], c.words()
     assert c.gone_at - c.signalled_at < 4 and "Traceback" not in c.err
+
+
+def test_made_to_leave_between_two_steps_of_the_loop(child):
+    """The main task has ended and the loop is about to stop when SystemExit is due: what stops it is not left for the loop's next run,
+    with which ``asyncio.run`` cleans up."""
+    c = child(
+        """
+        import asyncio
+        class Starved(asyncio.SelectorEventLoop):
+            def _run_once(self):
+                if ended and not slept:
+                    slept.append(True)
+                    until = time.monotonic() + 1.5
+                    while time.monotonic() < until: time.sleep(0.01)
+                super()._run_once()
+        ended, slept = [], []
+        gs = graceshut.install(grace=10)
+        async def main():
+            print("ready")
+            await gs.stopped.wait()
+            ended.append(True)
+        loop = Starved()
+        try:
+            loop.run_until_complete(main())
+        finally:
+            loop.run_until_complete(asyncio.sleep(0.01))  # as asyncio.run waits for what it has cancelled
+            loop.close()
+        """
+    )
+    c.ready().kill().end()
+    assert c.rc == 0 and "Traceback" not in c.err, c.words()

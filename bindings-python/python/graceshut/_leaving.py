@@ -41,7 +41,7 @@ def on_kick(signum: int, frame: Optional[FrameType]) -> None:
 
 def leave_if_due(frame: Optional[FrameType]) -> None:
     """Raises SystemExit once core wants the main thread to leave; core asks again where it is not raised."""
-    if time.monotonic() - _interrupted_at < _AFTER_INTERRUPT or _in_fork_step(frame):
+    if time.monotonic() - _interrupted_at < _AFTER_INTERRUPT or _in_fork_step(frame) or _left_to_loop(frame):
         return
     code = _graceshut.exit_due()
     if code is not None:
@@ -71,6 +71,19 @@ def _leave(code: int) -> None:
     if hub is None:
         raise exit
     hub.leave(exit)
+
+
+def _left_to_loop(frame: Optional[FrameType]) -> bool:
+    """Whether asyncio's own code is interrupted: then the loop calls :func:`leave_if_due` itself, in its next step.
+
+    Raised between two callbacks, the exception leaves those that are due in the loop. Where the main task had just ended, one
+    of them stops the loop that ``asyncio.run`` cleans up with, and the program ends with a RuntimeError.
+    """
+    loop = _loops.running()
+    if not isinstance(loop, _loops.Asyncio) or not loop.is_between_callbacks(frame):
+        return False
+    loop.call(leave_if_due, None)
+    return True
 
 
 def after_fork(forker: Optional[FrameType]) -> None:

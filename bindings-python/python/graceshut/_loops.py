@@ -10,6 +10,7 @@ import sys
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from asyncio import AbstractEventLoop
+    from types import FrameType
     from typing import Any, Awaitable, Callable, Optional, Union
 
     Run = Callable[[], Awaitable[None]]
@@ -33,6 +34,16 @@ class Asyncio:
     def call(self, f: Callable[..., object], *args: Any) -> None:
         """Calls ``f`` in the loop's thread, soon. Any thread. RuntimeError once the loop is closed."""
         self.loop.call_soon_threadsafe(f, *args)
+
+    def is_between_callbacks(self, frame: Optional[FrameType]) -> bool:
+        """Whether ``frame``, of the loop's thread, is the loop's own code. False for loops that are not written in Python."""
+        from asyncio import base_events, events
+
+        while frame is not None and frame.f_code is not events.Handle._run.__code__:
+            if frame.f_code is base_events.BaseEventLoop.run_forever.__code__:
+                return True
+            frame = frame.f_back
+        return False
 
     def spawn(self, run: Run) -> Callable[[], None]:
         """In the loop's thread: starts a task; gives what cancels it from any thread."""
