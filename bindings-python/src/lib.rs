@@ -40,6 +40,7 @@ fn _graceshut(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add_class::<hook::Reason>()?;
     m.add_class::<inflight::Group>()?;
     m.add_class::<linger::Linger>()?;
+    m.add_function(wrap_pyfunction!(linger::refuse, m)?)?;
     m.add_class::<native::Event>()?;
     m.add_function(wrap_pyfunction!(native::spawn, m)?)?;
     m.add_function(wrap_pyfunction!(native::write_byte, m)?)?;

@@ -29,3 +29,13 @@ impl Linger {
         py.detach(|| inner.step(At::now(), Seen { came, connected, busy, listeners: &listeners }))
     }
 }
+
+/// Ends listening on each of `listeners` that no other process has open as well. Lets others run: it looks into /proc.
+#[pyfunction]
+pub(crate) fn refuse(py: Python<'_>, listeners: Vec<i32>) {
+    py.detach(|| {
+        for fd in listeners {
+            listener::refuse(fd);
+        }
+    });
+}

@@ -1,5 +1,8 @@
 """A program that ends its own event loop takes no hook along: "cancel every task, then leave", ``loop.stop``, ``asyncio.run``'s end."""
 
+import socket
+import time
+
 import pytest
 
 SWEEPS = {
@@ -120,3 +123,39 @@ def test_a_loop_ends_as_ever_where_nothing_is_under_way(child):
         """
     ).end()
     assert c.lines == ["ends True", "flushed", "flushed"] and c.rc == 0, c.words()
+
+
+def test_a_server_that_is_left_standing_refuses_newcomers(child):
+    """Its main thread is gone and threads that are no daemons keep the process until D: who comes then hears of it at once."""
+    c = child(
+        """
+        import socket, threading
+        import graceshut.wsgi
+        gs = graceshut.install(grace=10)
+        listener = socket.create_server(("127.0.0.1", 0))
+        app = graceshut.wsgi.Middleware(lambda environ, start: [b""])
+        answer = app({"REQUEST_METHOD": "GET", "PATH_INFO": "/", "wsgi.url_scheme": "http"}, lambda *_: None)
+        list(answer)
+        answer.close()
+        threading.Thread(target=time.sleep, args=(60,)).start()
+        print(listener.getsockname()[1])
+        print("ready")
+        time.sleep(60)
+        """
+    )
+    port = int(c.ready().lines[0])
+    c.kill()
+    until = time.monotonic() + 8
+    while True:
+        assert time.monotonic() < until, c.words()
+        assert c.process.poll() is None, c.words()
+        try:
+            socket.create_connection(("127.0.0.1", port), timeout=0.2).close()
+        except TimeoutError:
+            pass  # turned away: its kernel tries again
+        except ConnectionRefusedError:
+            break
+        time.sleep(0.02)
+    assert c.process.poll() is None, "refused because it was gone"
+    c.process.kill()
+    c.end()

@@ -198,3 +198,28 @@ fn what_is_no_listener_is_passed_over() {
     assert_eq!(closes_at(&mut linger(None), &[], |_| (false, false)), 150);
     assert_eq!(closes_at(&mut linger(None), &fds, |_| (false, false)), 150);
 }
+
+#[test]
+fn r9_4_refused_newcomers_hear_of_it_at_once_unless_the_listener_is_shared() {
+    for l in listeners() {
+        let at = l.local_addr().unwrap();
+        assert!(listener::turn_away(l.as_raw_fd()));
+        assert!(listener::refuse(l.as_raw_fd()));
+        let begun = Instant::now();
+        let refused = TcpStream::connect_timeout(&at, LIMIT).unwrap_err();
+        assert_eq!(refused.kind(), ErrorKind::ConnectionRefused, "after {:?}", begun.elapsed());
+        assert!(!listener::refuse(l.as_raw_fd()), "it listens no longer");
+    }
+    let shared = TcpListener::bind("127.0.0.1:0").unwrap();
+    let fd = shared.as_raw_fd();
+    // SAFETY: F_SETFD takes an open descriptor and flags.
+    assert_eq!(unsafe { libc::fcntl(fd, libc::F_SETFD, 0) }, 0);
+    let mut holder = Command::new("cat").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    // Its echo says that it is `cat` by now, with what it has inherited.
+    holder.stdin.as_mut().unwrap().write_all(b"x").unwrap();
+    holder.stdout.as_mut().unwrap().read_exact(&mut [0]).unwrap();
+    assert!(!listener::refuse(fd));
+    assert!(TcpStream::connect_timeout(&shared.local_addr().unwrap(), LIMIT).is_ok());
+    drop(holder.stdin.take());
+    holder.wait().unwrap();
+}

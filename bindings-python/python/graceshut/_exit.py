@@ -18,12 +18,15 @@ from . import _graceshut, _hooks, _hubs, _signals
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Optional
+    from typing import Any, Callable, Optional
 
 #: Closing the gate may take this long.
 _CLOSE_LIMIT = 1.0
 #: The last event gets this long to reach logging and callbacks.
 _TELL_LIMIT = 0.1
+
+#: Called when the main thread has ended after the plan, before the program's other threads are waited for.
+left_by_main: list[Callable[[], object]] = []
 
 _registered = False
 #: multiprocessing calls us in its children; they inherit that.
@@ -61,6 +64,7 @@ def follow(gs: Any) -> None:
 def forget() -> None:
     global _gs
     _gs = None
+    left_by_main.clear()
     if sys.excepthook is _excepthook:
         sys.excepthook = _hook_before
 
@@ -107,6 +111,9 @@ def _pre_shutdown() -> None:
         # Somebody replaced our hook and did not call it; the interpreter remembers as well.
         last = getattr(sys, "last_value", None)
         error = _hooks.describe(last) if last is not None else None
+    if gs.state == "stopped" and _other_threads():
+        for call in left_by_main:
+            call()
     _wait_for_threads()
     child = _child_frame()
     status = int(child.f_locals.get("exitcode") or 0) if child is not None else 0
@@ -193,6 +200,7 @@ def leave_without_main() -> None:
 def _after_fork() -> None:
     global _gs, _uncaught, _interrupted
     _gs, _uncaught, _interrupted = None, None, False
+    left_by_main.clear()
     if sys.excepthook is _excepthook:
         sys.excepthook = _hook_before
     _graceshut.after_fork()

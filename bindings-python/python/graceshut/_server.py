@@ -16,7 +16,7 @@ import functools
 import os
 import time
 
-from . import _door, _signals
+from . import _door, _exit, _graceshut, _signals
 from ._graceshut import Linger
 
 TYPE_CHECKING = False
@@ -125,8 +125,10 @@ class Server:
     def join(self, holds: bool, listens: bool = True) -> None:
         """Takes part in the plan. Raises TooLate when ``drain`` is over."""
         self._is_up, self._listens = True, listens
-        if listens and not self.gs.serving:
-            self.gs.serving = True
+        if listens:
+            _exit.left_by_main.append(self._refuse_newcomers)
+            if not self.gs.serving:
+                self.gs.serving = True
         if holds:
             self.hold()
         self.gs.hook("drain", self._drain, name=self.name)
@@ -223,6 +225,18 @@ class Server:
                 came, self._came = self._came, False
                 if linger.step(came, False, fds):
                     return
+        finally:
+            for one in ours:
+                one.forget()
+
+    def _refuse_newcomers(self) -> None:
+        """The main thread, and with it most servers' loop, is gone, while other threads keep the process: a listener that was not
+        closed would go on turning newcomers away, who try again until their time is over."""
+        if not self.whole():
+            return
+        ours = self.listeners()
+        try:
+            _graceshut.refuse([one.fileno() for one in ours])
         finally:
             for one in ours:
                 one.forget()

@@ -73,6 +73,17 @@ pub fn turn_away(fd: RawFd) -> bool {
     rc == 0
 }
 
+/// Ends listening for good: who waits in the queue is reset, and who comes later is refused at once. For a listener whose program
+/// no longer accepts: turned away, newcomers would try again and again until their time is over. False for one that another
+/// process has open as well (as [`is_shared`]), which is left alone, and for what does not listen. Reads /proc.
+pub fn refuse(fd: RawFd) -> bool {
+    if get(fd, libc::SOL_SOCKET, libc::SO_ACCEPTCONN, 0i32) != Some(1) || is_shared(fd) {
+        return false;
+    }
+    // SAFETY: shutdown takes a descriptor and a constant; on a closed descriptor it fails.
+    unsafe { libc::shutdown(fd, libc::SHUT_RDWR) == 0 }
+}
+
 /// True when another process has this socket open as well, as far as this one may look, or an activator keeps it (systemd's
 /// `LISTEN_FDS`). Reads /proc: a millisecond on a small machine, more on one with many processes.
 #[must_use]

@@ -18,7 +18,7 @@ mod kernel;
 use std::os::fd::RawFd;
 use std::time::Duration;
 
-pub use kernel::{is_shared, on_port, queued, turn_away};
+pub use kernel::{is_shared, on_port, queued, refuse, turn_away};
 
 use crate::clock::At;
 
