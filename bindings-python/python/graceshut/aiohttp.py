@@ -59,11 +59,11 @@ def follow(
     web = _web()
     one = _App(_server.of(gs), Routes(ready, live), stream_seconds(end_streams_after), web)
 
-    @web.middleware  # it marks the function, which a method does not let it
     async def counted(request: Any, handler: Any) -> Any:
         return await one.handle(request, handler)
 
-    app.middlewares.insert(0, counted)
+    # It marks the function, which a method does not let it.
+    app.middlewares.insert(0, web.middleware(counted))
     app.on_response_prepare.append(one.prepared)
     app.on_startup.append(one.started)
 
