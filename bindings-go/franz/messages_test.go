@@ -145,7 +145,9 @@ func TestAGapIsNotCommittedPast(t *testing.T) {
 	b.produce(3)
 	first, second, third := <-came, <-came, <-came
 	b.stored(third).Done()
-	b.stored(first).Done()
+	b.stored(first)
+	first.Record = &kgo.Record{Offset: 99} // the program's to change
+	first.Done()
 	first.Done() // a second time
 	until(t, "the first is committed", b.committedUpTo(1))
 	b.stored(second).Done()
@@ -331,6 +333,29 @@ func TestDoneOfWhatIsGoneChangesNothing(t *testing.T) {
 	b.stored(early).Done()
 	if outcome := p.stop(10*time.Second, 50*time.Millisecond); outcome == allWell || !b.committedUpTo(0)() {
 		t.Error(outcome, b.committed)
+	}
+}
+
+// A poll that was under way when drain began may bring a record: it comes again elsewhere.
+func TestNothingIsHandedOutOnceDrainHasBegun(t *testing.T) {
+	t.Parallel()
+	s := newStream(Messages{Handle: func(context.Context, *Message) error { t.Error("Handle"); return nil }})
+	s.stopPolling()
+	s.hand(&kgo.Record{Topic: "t"})
+	if s.inHand() != 0 {
+		t.Error(s.inHand())
+	}
+}
+
+// A client that has lost its place begins anew further down, in the same assignment.
+func TestACommitIsNotSetBack(t *testing.T) {
+	t.Parallel()
+	s := newStream(Messages{})
+	for _, offset := range []int64{5, 2, 3} {
+		s.done(s.take(&kgo.Record{Topic: "t", Offset: offset}))
+	}
+	if at := s.uncommitted[part{"t", 0}].Offset; at != 5 {
+		t.Error(at)
 	}
 }
 
