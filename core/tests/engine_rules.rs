@@ -152,9 +152,9 @@ fn r6_6_what_is_cut_after_the_plan_is_not_clean() {
     let mut b = Bench::new(settings());
     b.signal(0, TERM);
     assert_eq!(b.finished().unwrap().0, CLEAN);
-    let exit = b.engine.note_leaving(Leaving::MadeTo, 3, At(1)).unwrap();
+    let exit = b.engine.note_leaving(Leaving::MadeTo, None, 3, At(1)).unwrap();
     assert_eq!((exit.code, b.engine.finished().unwrap().0), (1, DEGRADED));
-    assert_eq!(b.engine.note_leaving(Leaving::ByItself, 0, At(2)), None, "a process leaves once");
+    assert_eq!(b.engine.note_leaving(Leaving::ByItself, None, 0, At(2)), None, "a process leaves once");
 }
 
 #[test]

@@ -5,15 +5,20 @@ use super::outcome::{ExitPlan, Leaving, ShutdownOutcome};
 use super::record::What;
 use super::registry::HookId;
 use crate::clock::At;
+use crate::config::Exit;
 
 impl Engine {
     /// The process leaves after its plan, once; work that is still in flight is cut off by it, which is not clean (spec 6.6).
+    /// A program that leaves by itself with `status` 0 has dealt with the signal, and does not die by it (spec 6.4).
     /// Answers the way out that counts now; `None` before the plan is over, and the second time.
-    pub fn note_leaving(&mut self, how: Leaving, in_flight: u64, now: At) -> Option<ExitPlan> {
+    pub fn note_leaving(&mut self, how: Leaving, status: Option<i32>, in_flight: u64, now: At) -> Option<ExitPlan> {
         let (outcome, exit) = self.finish.filter(|_| !self.left)?;
         self.left = true;
+        let dealt_with = how == Leaving::ByItself && status == Some(0) && self.settings.exit.exit == Exit::Host;
         let finish = if in_flight > 0 && outcome == ShutdownOutcome::Clean {
             (ShutdownOutcome::Degraded, self.way_out(ShutdownOutcome::Degraded, None))
+        } else if dealt_with && exit.die_by.is_some() {
+            (outcome, ExitPlan { code: 0, die_by: None })
         } else {
             (outcome, exit)
         };

@@ -49,14 +49,15 @@ impl Shared {
         // A program that is left its time finishes its work in it, also where `drain` was told not to wait for that.
         let counts = self.config.inflight.value || how != Leaving::AtOnce;
         let in_flight = if counts { inflight::total() } else { 0 };
-        let Some(plan) = self.with_engine(|e| e.note_leaving(how, in_flight, At::now())) else { return };
+        let Some(plan) = self.with_engine(|e| e.note_leaving(how, status, in_flight, At::now())) else { return };
         self.watchdog.set_code(plan.code);
         let mut last = self.report_like(&first);
         if let Some(status) = status.filter(|s| *s != 0 && *s != plan.code) {
             // A status that the program chose after its shutdown is kept (spec 6.5).
             (last.exit_code, last.exit_signal) = (status, None);
         }
-        let changed = (&last.outcome, last.exit_code) != (&first.outcome, first.exit_code);
+        let changed =
+            (&last.outcome, last.exit_code, &last.exit_signal) != (&first.outcome, first.exit_code, &first.exit_signal);
         let line = report::leave_line(&last);
         if how == Leaving::MadeTo {
             self.events.say(EventView {

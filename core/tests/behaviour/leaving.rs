@@ -9,6 +9,7 @@ crate::suite!("leaving",
     tests: [
         r6_6_a_program_that_stops_by_itself_is_not_cut,
         r6_6_its_own_status_is_in_the_report,
+        r6_6_a_program_that_handles_int_does_not_die_by_it,
         r6_6_at_the_deadline_it_is_made_to_leave,
         r6_6_work_that_the_deadline_cuts_is_not_clean,
         r6_6_work_that_its_own_exit_cuts_is_not_clean,
@@ -44,7 +45,9 @@ fn handling() {
     let own_work = arg("GS_WORK") == "own";
     let gs = install(Options { leave: leave(), inflight: Some(!own_work), ..grace(3000) }).unwrap();
     let _work = own_work.then(|| gs.inflight().enter().unwrap());
-    gs.set_own_handler(libc::SIGTERM, arg("GS_OWN") != "no").unwrap();
+    for signo in [libc::SIGTERM, libc::SIGINT] {
+        gs.set_own_handler(signo, arg("GS_OWN") != "no").unwrap();
+    }
     gs.on_event(|e| {
         if e.event == "leave" {
             say(&format!("event leave {:?} {:?}", e.outcome, e.value))
@@ -118,6 +121,18 @@ fn r6_6_a_program_that_stops_by_itself_is_not_cut() {
 fn r6_6_its_own_status_is_in_the_report() {
     let end = term(kid("leave 3")).code(3);
     assert_eq!(end.report()["exit_code"], 3);
+}
+
+fn r6_6_a_program_that_handles_int_does_not_die_by_it() {
+    let int = |kid: Kid| {
+        let mut kid = kid.ready();
+        kid.signal(libc::SIGINT);
+        kid.end()
+    };
+    let report = int(kid("leave")).code(0).said("stopped by itself").report();
+    assert_eq!((report["exit_code"].as_i64(), report["exit_signal"].as_str()), (Some(0), None), "{report:#}");
+    int(kid("leave").env("GRACESHUT_EXIT", "reraise")).died_by(libc::SIGINT);
+    int(kid("leave").env("GRACESHUT_LEAVE", "at_once")).died_by(libc::SIGINT);
 }
 
 fn r6_6_at_the_deadline_it_is_made_to_leave() {
