@@ -47,6 +47,12 @@ impl Engine {
         self.hooks.get(id.index()).is_some_and(|hook| hook.cancelled)
     }
 
+    /// True when the host told of its status after the way out was decided, which therefore does not know of it.
+    #[must_use]
+    pub fn host_came_late(&self) -> bool {
+        self.triggers.host_came_late
+    }
+
     /// True after [`note_leaving`](Engine::note_leaving).
     #[must_use]
     pub fn has_left(&self) -> bool {

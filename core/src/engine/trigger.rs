@@ -94,6 +94,8 @@ pub(super) struct Triggers {
     /// The host's own status: of the first trigger, and of whichever had one first.
     pub(super) first_code: Option<i32>,
     pub(super) host_code: Option<i32>,
+    /// It came when the way out was decided.
+    pub(super) host_came_late: bool,
     /// The program sent itself a stop signal while it was stopping.
     pub(super) reraised: bool,
 }
@@ -105,6 +107,7 @@ impl Engine {
         }
         if self.triggers.host_code.is_none() {
             self.triggers.host_code = host_code;
+            self.triggers.host_came_late = self.finish.is_some();
         }
         let grace = match (grace, self.settings.grace_normal) {
             // Something outside counts from here, and ends with a KILL.

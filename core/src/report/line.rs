@@ -46,7 +46,7 @@ pub fn leave_line(report: &Report) -> String {
     let after = format_duration(rounded(Duration::from_micros(report.leave.after_us.unwrap_or(0))));
     let mut line = match report.leave.how.as_str() {
         "made_to" => {
-            format!("graceshut: the program had not left by itself at its deadline, {after} after the plan: made to leave")
+            format!("graceshut: the program had not left by itself, {after} after the plan: made to leave")
         }
         _ => format!("graceshut: the program left {after} after the plan"),
     };

@@ -164,6 +164,8 @@ fn meet_exit(status: i32) {
     if !own_exit() {
         park();
     }
+    // Between the end of the plan and the opening of the door as well: nothing has taken this status into account.
+    let over = over || shared.with_engine(|e| e.host_came_late());
     HOST_STATUS.store(status, SeqCst);
     CHOSEN_AFTER.store(over, SeqCst);
     shared.door.shake();

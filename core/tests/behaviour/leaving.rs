@@ -23,6 +23,7 @@ crate::suite!("leaving",
         r6_6_a_process_that_lingers_says_so,
         r6_6_own_handlers_are_checked,
         r6_6_a_handler_in_the_kernel_is_the_programs_own,
+        r6_6_a_status_of_its_own_is_kept_whenever_it_leaves,
     ],
     children: [handling, bad_signals, by_flag]);
 
@@ -248,11 +249,28 @@ fn by_flag() {
         handle();
         until("the repair", || gs.handlers().iter().all(|h| h.state == "ours"));
     }
+    let pauses = arg("GS_PAUSE").parse().unwrap_or(0);
+    if arg("GS_DO") == "return 7" {
+        ready();
+        while !FLAG.load(std::sync::atomic::Ordering::SeqCst) {
+            std::hint::spin_loop();
+        }
+        std::thread::sleep(std::time::Duration::from_micros(pauses));
+        std::process::exit(7)
+    }
     saying(&gs, "flush", "flushed");
     ready();
     until("the flag", || FLAG.load(std::sync::atomic::Ordering::SeqCst));
     std::thread::sleep(ms(1000));
     say("stopped by itself");
+}
+
+/// At once, while the plan is being carried out, between its end and its report, after it.
+fn r6_6_a_status_of_its_own_is_kept_whenever_it_leaves() {
+    for us in (0..3000).step_by(100) {
+        let end = term(Kid::new("by_flag").env("GS_DO", "return 7").env("GS_PAUSE", &us.to_string())).code(7);
+        assert_eq!(end.report()["exit_code"], 7, "after {us} us");
+    }
 }
 
 fn r6_6_a_handler_in_the_kernel_is_the_programs_own() {
