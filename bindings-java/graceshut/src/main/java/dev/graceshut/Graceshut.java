@@ -475,9 +475,7 @@ public final class Graceshut implements AutoCloseable {
             // sun.misc.Signal.handle came after us: what it replaced is no longer what would begin the JVM's own exit, so both act.
             hearsToo((int) event.value());
         }
-        if (event.event().equals("trigger")) {
-            exit.hurry();
-        }
+        exit.heard(event);
         for (Consumer<Event> listener : listeners) {
             try {
                 listener.accept(event);

@@ -39,7 +39,8 @@ final class JvmExit {
     private volatile boolean leaving;
     /** Signals that the program handles itself. */
     private final Set<Integer> own = ConcurrentHashMap.newKeySet();
-    /** Another signal came while the program was waited for. */
+    private final Hurry asking = new Hurry();
+    /** The program is not waited for any longer. */
     private volatile boolean hurry;
 
     JvmExit(Graceshut gs, boolean manual) {
@@ -97,9 +98,9 @@ final class JvmExit {
         own.add(signo);
     }
 
-    /** A trigger was heard; one that comes when the plan is over asks to wait for the program no longer. */
-    void hurry() {
-        if (over.getCount() == 0) {
+    /** Takes every event, in order, on the thread of the events: one may ask to wait for the program no longer. */
+    void heard(Event event) {
+        if (asking.asks(event)) {
             synchronized (awaiting) {
                 hurry = true;
                 awaiting.notifyAll();

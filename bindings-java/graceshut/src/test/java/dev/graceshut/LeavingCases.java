@@ -7,7 +7,7 @@ final class LeavingCases {
     static void run(String what) throws Exception {
         switch (what) {
             case "handler_before" -> {
-                stopsByItself(1500);
+                stopsByItself(1500, 0);
                 goOn(Child.withHook("{}"));
             }
             case "handler_after" -> {
@@ -17,19 +17,23 @@ final class LeavingCases {
                         Child.say("noticed");
                     }
                 });
-                stopsByItself(1500);
+                stopsByItself(1500, 0);
                 goOn(gs);
+            }
+            case "no_hooks" -> {
+                stopsByItself(2000, 7);
+                goOn(Graceshut.install(Options.builder().build()));
             }
             case "never_leaves" -> {
                 Child.handleByJvm("TERM", () -> Child.say("own handler"));
                 goOn(Child.withHook("{\"grace\": \"3s\"}"));
             }
             case "handler_slow" -> {
-                stopsByItself(30_000);
+                stopsByItself(30_000, 0);
                 goOn(Child.withHook("{\"grace\": \"20s\"}"));
             }
             case "at_once" -> {
-                stopsByItself(1500);
+                stopsByItself(1500, 0);
                 goOn(Child.withHook("{\"leave\": \"at_once\"}"));
             }
             case "no_handler" -> goOn(Child.withHook("{}"));
@@ -54,13 +58,13 @@ final class LeavingCases {
     }
 
     /** As servers do: the handler begins a stop, and the program leaves when that is over. */
-    private static void stopsByItself(long ms) throws Exception {
+    private static void stopsByItself(long ms, int status) throws Exception {
         Child.handleByJvm("TERM", () -> {
             Child.say("own handler");
             new Thread(() -> {
                 Child.sleepOn(ms);
                 Child.say("own stop done");
-                System.exit(0);
+                System.exit(status);
             }).start();
         });
     }

@@ -1,5 +1,6 @@
 package dev.graceshut;
 
+import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import org.junit.jupiter.api.Test;
@@ -21,6 +22,21 @@ class LeavingTest {
     void ownHandlerAfterInstall() throws Exception {
         Proc p = Proc.start("leaving", "handler_after").ready().until("noticed").kill("TERM");
         p.leaves(0).order(RAN).order("own handler", "own stop done").outcome("clean");
+    }
+
+    /** The plan is over before its own trigger is heard of as an event. */
+    @Test
+    void ownHandlerWithoutAnyHook() throws Exception {
+        term("no_hooks").leaves(7).order("own handler", "own stop done").outcome("clean");
+    }
+
+    /** A process group and its parent send it both: one signal for the program (spec 7.1). */
+    @Test
+    void aDuplicateDoesNotHurry() throws Exception {
+        Proc p = Proc.start("leaving", "no_hooks").ready();
+        String kill = "kill -TERM " + p.pid();
+        assertEquals(0, new ProcessBuilder("sh", "-c", kill + "; sleep 0.1; " + kill).start().waitFor());
+        p.leaves(7).order("own handler", "own stop done").outcome("clean");
     }
 
     @Test
