@@ -29,12 +29,15 @@ WSGI = {
 }
 
 
+EVERY = {**ASGI, **WSGI, "aiohttp": ["python", "aiohttp_app.py", "run_app", "{port}"]}
+
+
 class Service:
     """A server with three requests in flight at SIGTERM."""
 
-    def __init__(self, folder, command, path, end=None, requests=3):
+    def __init__(self, folder, command, path, end=None, types="", requests=3):
         port = free_port()
-        env = {**os.environ, "GRACESHUT_REPORT": str(folder / "%p.json"), "GRACESHUT_GRACE": "10s", "PYTHONPATH": str(SERVICES)}
+        env = {**os.environ, "GRACESHUT_REPORT": str(folder / "%p.json"), "GRACESHUT_GRACE": "10s", "PYTHONPATH": str(SERVICES), "TYPES": types}
         if end is not None:
             env["END"] = end
         words = [word.format(port=port) for word in command]
@@ -79,12 +82,12 @@ class Service:
     def _ask(self, port, path):
         with socket.create_connection(("127.0.0.1", port), timeout=15) as s:
             s.sendall(b"GET %s HTTP/1.1\r\nHost: x\r\n\r\n" % path.encode())
-            if path != "/sse":
+            if path not in ("/sse", "/export"):
                 self.begun.release()
             got = b""
             try:
                 while more := s.recv(65536):
-                    if path == "/sse" and not got:
+                    if path in ("/sse", "/export") and not got:
                         self.begun.release()
                     got += more
             except OSError as error:
@@ -110,6 +113,22 @@ def test_streams_are_told_and_end_in_order(server, tmp_path):
         assert b"data: tick" in one and one.endswith(b"0\r\n\r\n"), one
     # Told while the stream still went on; WSGI's generator when it is closed.
     assert run.words.count("trace told") == 3, run.words
+
+
+@pytest.mark.parametrize("server", ["sse-starlette", "Django", "gunicorn", "http.server", "werkzeug", "aiohttp"])
+def test_a_download_without_a_length_is_left_to_end(server, tmp_path):
+    """Ended early it would look complete to its client: its type does not say that it is a stream."""
+    run = Service(tmp_path, EVERY[server], "/export", end="0.4", requests=2)
+    assert run.status == 0 and run.report["outcome"] == "clean", run.words
+    for one in run.answers:
+        assert b"0019\n" in one and b"cut off" not in one, one
+
+
+@pytest.mark.parametrize("server", ["uvicorn", "waitress", "http.server", "aiohttp"])
+def test_a_type_that_the_program_names_is_a_stream(server, tmp_path):
+    run = Service(tmp_path, EVERY[server], "/export", end="0.2", types="Text/CSV", requests=1)
+    assert run.status == 0 and run.report["outcome"] == "clean", run.words
+    assert all(b"0019\n" not in one and one.endswith(b"0\r\n\r\n") for one in run.answers), run.answers
 
 
 @pytest.mark.parametrize("server", ["uvicorn", "daphne"])

@@ -23,6 +23,15 @@ async def sse(request):
         await asyncio.sleep(0.05)
 
 
+async def export(request):
+    response = web.StreamResponse(headers={"Content-Type": "text/csv"})
+    await response.prepare(request)
+    for i in range(20):
+        await response.write(b"%04d\n" % i)
+        await asyncio.sleep(0.1)
+    return response
+
+
 async def slow(request):
     await asyncio.sleep(60 if request.path == "/poll" else 1.5)
     return web.Response(text="done\n")
@@ -30,7 +39,7 @@ async def slow(request):
 
 app = web.Application()
 app.router.add_route("*", "/", work)
-app.add_routes([web.get("/sse", sse), web.get("/slow", slow), web.get("/poll", slow)])
+app.add_routes([web.get("/sse", sse), web.get("/export", export), web.get("/slow", slow), web.get("/poll", slow)])
 
 
 async def main():
@@ -49,7 +58,8 @@ if not BARE:
     import graceshut.aiohttp
     import hooks
 
-    options = {"ready": "/readyz", "end_streams_after": float(os.environ["END"]) if os.environ.get("END") else None}
+    end = float(os.environ["END"]) if os.environ.get("END") else None
+    options = {"ready": "/readyz", "end_streams_after": end, "stream_types": os.environ.get("TYPES", "").split()}
     if KIND == "run_app":
         graceshut.aiohttp.run_app(app, host="127.0.0.1", port=PORT, print=None, access_log=None, **options)
     graceshut.aiohttp.follow(app, **options)

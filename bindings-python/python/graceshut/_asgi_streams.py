@@ -1,6 +1,6 @@
 """Endless answers over ASGI (SSE, a long poll): told when ``drain`` begins, ended in order after a stated time (spec 9.6).
 
-A stream is an answer under way without a Content-Length. It is told as its server would tell it of a client that has gone:
+A stream is an answer under way whose type says so, and which has no Content-Length. It is told as its server would tell it of a client that has gone:
 ``receive`` gives ``http.disconnect``. Requests whose answer has not begun are not told, since frameworks give up ordinary
 ones at that word (Django listens for it beside every request); of these a GET that is still unanswered when the time is over
 counts as a long poll, and is answered 503.
@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 
 from ._asgi_answers import answer
-from ._http import REFUSED
+from ._http import REFUSED, Endless
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -25,12 +25,12 @@ _GONE = {"type": "http.disconnect"}
 class Streams:
     """The answers under way in one loop. All of it in the loop's thread."""
 
-    def __init__(self, seconds: float) -> None:
-        self._seconds = seconds
+    def __init__(self, seconds: float, endless: Endless) -> None:
+        self._seconds, self._endless = seconds, endless
         self._open: set[_Stream] = set()
 
     async def serve(self, app: App, scope: Scope, receive: Receive, send: Send) -> None:
-        one = _Stream(scope, receive, send)
+        one = _Stream(self._endless, scope, receive, send)
         self._open.add(one)
         try:
             await one.run(app)
@@ -51,10 +51,10 @@ class Streams:
 class _Stream:
     """One answer, which may turn out to be endless."""
 
-    def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        self._scope, self._receive, self._send = scope, receive, send
+    def __init__(self, endless: Endless, scope: Scope, receive: Receive, send: Send) -> None:
+        self._endless, self._scope, self._receive, self._send = endless, scope, receive, send
         self._task = asyncio.current_task()
-        self._started = self._sized = self._over = False
+        self._started = self._is_stream = self._over = False
         self._told = self._ended = False
         #: What the app's ``receive`` waits for.
         self._waits_for: Any = None
@@ -71,7 +71,7 @@ class _Stream:
         except Exception:
             if not self._ended:
                 raise  # else what came of the end
-        if (self._told or self._ended) and not self._over and not self._sized:
+        if (self._told or self._ended) and not self._over:
             await self._finish()
 
     async def _finish(self) -> None:
@@ -90,13 +90,15 @@ class _Stream:
             raise OSError("the stream was ended: the process is stopping")  # as servers say that the client has gone
         if message["type"] == "http.response.start":
             self._started = True
-            self._sized = any(name.lower() == b"content-length" for name, _ in message.get("headers", ()))
+            headers = {name.lower(): value for name, value in message.get("headers", ())}
+            kind = headers.get(b"content-type", b"").decode("latin-1")
+            self._is_stream = b"content-length" not in headers and self._endless.names(kind)
         elif message["type"] == "http.response.body" and not message.get("more_body", False):
             self._over = True
         await self._send(message)
 
     def tell(self) -> None:
-        if not self._started or self._sized or self._over:
+        if not self._is_stream or self._over:
             return
         self._told = True
         cancel = getattr(self._waits_for, "cancel", None)
@@ -105,7 +107,7 @@ class _Stream:
 
     def end(self) -> None:
         is_poll = not self._started and self._scope["method"] in ("GET", "HEAD")
-        if self._over or self._sized or not (self._started or is_poll):
+        if self._over or not (self._is_stream or is_poll):
             return
         self._ended = True
         if self._task is not None:

@@ -12,12 +12,12 @@ import functools
 import sys
 
 from . import _server
-from ._http import REFUSED, Routes, stream_seconds
+from ._http import REFUSED, Endless, Routes
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from datetime import timedelta
-    from typing import Any, Optional, Union
+    from typing import Any, Iterable, Optional, Union
 
     from . import GraceShut
     from ._graceshut import Context
@@ -30,15 +30,15 @@ _SPREAD_EACH = 0.02
 
 def run_app(
     app: Any, *, ready: Optional[str] = None, live: Optional[str] = None,
-    end_streams_after: Union[float, timedelta, None] = None, gs: Optional[GraceShut] = None, **options: Any,
+    end_streams_after: Union[float, timedelta, None] = None, stream_types: Iterable[str] = (), gs: Optional[GraceShut] = None, **options: Any,
 ) -> None:
     """Serves ``app`` until the process is told to stop, then runs the plan and leaves with its status.
 
-    ready, live, end_streams_after, gs: as for :func:`follow`. options: as for ``web.run_app``.
+    ready, live, end_streams_after, stream_types, gs: as for :func:`follow`. options: as for ``web.run_app``.
     Call it in the main thread. Raises ImportError without aiohttp, SystemExit in the end.
     """
     web = _web()
-    follow(app, ready=ready, live=live, end_streams_after=end_streams_after, gs=gs)
+    follow(app, ready=ready, live=live, end_streams_after=end_streams_after, stream_types=stream_types, gs=gs)
     install = _server.of(gs).gs
     web.run_app(app, **options)
     if install._open and not install._manual and install.stopping:
@@ -47,17 +47,19 @@ def run_app(
 
 def follow(
     app: Any, *, ready: Optional[str] = None, live: Optional[str] = None,
-    end_streams_after: Union[float, timedelta, None] = None, gs: Optional[GraceShut] = None,
+    end_streams_after: Union[float, timedelta, None] = None, stream_types: Iterable[str] = (), gs: Optional[GraceShut] = None,
 ) -> None:
     """Makes the stop of ``app``'s server part of the plan; call it before the app is started.
 
     ready, live: paths answered here: 200, and 503 for ``ready`` once stopping.
-    end_streams_after: seconds from the start of ``drain`` after which handlers that still stream without a length, or have not
-        begun to answer a GET, are cancelled; the stream gets its end, the other a 503. None: they take the time ``drain`` has.
+    end_streams_after: seconds from the start of ``drain`` after which handlers that still write a stream, or have not begun to
+        answer a GET, are cancelled; the stream gets its end, the other a 503. None: they take the time ``drain`` has.
+    stream_types: content types that say of an answer without a Content-Length that it is such a stream, beside
+        ``text/event-stream`` and ``multipart/x-mixed-replace``. A download of another type is left to end.
     gs: the install to follow; by default the one there is, else one is made.
     """
     web = _web()
-    one = _App(_server.of(gs), Routes(ready, live), stream_seconds(end_streams_after), web)
+    one = _App(_server.of(gs), Routes(ready, live), Endless(end_streams_after, stream_types), web)
 
     async def counted(request: Any, handler: Any) -> Any:
         return await one.handle(request, handler)
@@ -79,8 +81,8 @@ def _web() -> Any:
 class _App:
     """All of it in the loop's thread, but :meth:`_tell`."""
 
-    def __init__(self, server: _server.Server, routes: Routes, end_after: Optional[float], web: Any) -> None:
-        self._server, self._routes, self._end_after, self._web = server, routes, end_after, web
+    def __init__(self, server: _server.Server, routes: Routes, endless: Endless, web: Any) -> None:
+        self._server, self._routes, self._endless, self._web = server, routes, endless, web
         #: The tasks whose handlers run: the request of each, and the answer it has begun.
         self._open: dict[Any, list[Any]] = {}
         self._ended: set[Any] = set()
@@ -147,13 +149,13 @@ class _App:
         for i, one in enumerate(sockets):
             close = functools.partial(one.close, code=1012, message=b"service restart")
             self._loop.call_later(_SPREAD_EACH * i, lambda close=close: asyncio.ensure_future(close()))
-        if self._end_after is not None:
-            self._loop.call_later(self._end_after, self._end_streams)
+        if self._endless.after is not None:
+            self._loop.call_later(self._endless.after, self._end_streams)
 
     def _end_streams(self) -> None:
         for task, (request, response) in list(self._open.items()):
             is_poll = response is None and request.method in ("GET", "HEAD")
-            is_stream = response is not None and response.content_length is None
+            is_stream = response is not None and response.content_length is None and self._endless.names(response.content_type)
             if (is_poll or is_stream) and not isinstance(response, self._web.WebSocketResponse):
                 self._ended.add(task)
                 task.cancel()

@@ -23,12 +23,12 @@ import weakref
 from . import _server, hypercorn
 from ._asgi_answers import answer, closing, refuse, refuse_websocket
 from ._asgi_streams import Streams
-from ._http import Routes, stream_seconds
+from ._http import Endless, Routes
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from datetime import timedelta
-    from typing import Any, Awaitable, Optional, Union
+    from typing import Any, Awaitable, Iterable, Optional, Union
 
     from . import GraceShut
     from ._asgi_answers import App, Message, Receive, Scope, Send
@@ -51,15 +51,18 @@ class Middleware:
     ready, live: paths answered here: 200, and 503 for ``ready`` once stopping. None: not answered here.
     websocket_code: what open websockets are closed with in ``drain``: 1012 (restart) or 1001 (going away).
     lifespan: the phase in which the app's lifespan ends; None: when the plan is over, after ``final``.
-    end_streams_after: seconds from the start of ``drain`` after which endless answers are ended in order. Answers under way
-        without a Content-Length (SSE) are told at once, by ``http.disconnect``; what is still unfinished then gets its final
-        chunk, and a GET whose answer has not begun (a long poll) a 503. None: they take the time ``drain`` has.
+    end_streams_after: seconds from the start of ``drain`` after which endless answers are ended in order. Streams under way
+        are told at once, by ``http.disconnect``; what is still unfinished then gets its final chunk, and a GET whose answer has
+        not begun (a long poll) a 503. None: they take the time ``drain`` has.
+    stream_types: content types that say of an answer without a Content-Length that it is such a stream, beside
+        ``text/event-stream`` and ``multipart/x-mixed-replace``. A download of another type is left to end.
     gs: the install to follow; by default the one there is when the server starts, else one is made.
     """
 
     def __init__(
         self, app: App, *, ready: Optional[str] = None, live: Optional[str] = None, websocket_code: int = 1012,
-        lifespan: Optional[str] = "close", end_streams_after: Union[float, timedelta, None] = None, gs: Optional[GraceShut] = None,
+        lifespan: Optional[str] = "close", end_streams_after: Union[float, timedelta, None] = None,
+        stream_types: Iterable[str] = (), gs: Optional[GraceShut] = None,
     ) -> None:
         if not callable(app):
             raise TypeError("app is an ASGI app, not %r" % (app,))
@@ -68,7 +71,7 @@ class Middleware:
         self.app = app
         self._wanted, self._routes, self._code = gs, Routes(ready, live), websocket_code
         self._paths, self._lifespan_phase = self._routes.paths, lifespan
-        self._end_after = stream_seconds(end_streams_after)
+        self._endless = Endless(end_streams_after, stream_types)
         self._reset()
         _made.add(self)
         _follow_fork()
@@ -89,8 +92,8 @@ class Middleware:
         self._enter, self._leave = server.gs.enter, server.gs.leave
         self._loop = asyncio.get_running_loop()
         server.stop_waits = _server_of(receive) in _STOP_WAITS
-        if self._end_after is not None:
-            self._streams = Streams(self._end_after)
+        if self._endless.after is not None:
+            self._streams = Streams(self._endless.after, self._endless)
             server.told.append(self._tell_streams)
         server.told.append(self._tell_sockets)
         server.busy.append(lambda: bool(self._sockets))

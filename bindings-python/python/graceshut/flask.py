@@ -7,7 +7,7 @@ import sys
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from datetime import timedelta
-    from typing import Any, Optional, Union
+    from typing import Any, Iterable, Optional, Union
 
     from . import GraceShut
 
@@ -16,11 +16,12 @@ __all__ = ["run"]
 
 def run(
     app: Any, host: str = "127.0.0.1", port: int = 5000, *, ready: Optional[str] = None, live: Optional[str] = None,
-    end_streams_after: Union[float, timedelta, None] = None, gs: Optional[GraceShut] = None, **options: Any,
+    end_streams_after: Union[float, timedelta, None] = None, stream_types: Iterable[str] = (), gs: Optional[GraceShut] = None, **options: Any,
 ) -> None:
     """Serves any WSGI app on werkzeug's server until the process is told to stop, and leaves with the plan's status.
 
-    end_streams_after: as for :func:`graceshut.http_server.serve`. options: as for ``werkzeug.serving.make_server``; threaded unless said otherwise. No reloader: it is another process.
+    end_streams_after, stream_types: as for :func:`graceshut.http_server.serve`.
+    options: as for ``werkzeug.serving.make_server``; threaded unless said otherwise. No reloader: it is another process.
     Raises ImportError without werkzeug, SystemExit in the end.
     """
     try:
@@ -32,4 +33,4 @@ def run(
     options.setdefault("threaded", not options.get("processes"))
     server = make_server(host, port, app, **options)
     server.log_startup()
-    sys.exit(serve(server, ready=ready, live=live, end_streams_after=end_streams_after, gs=gs))
+    sys.exit(serve(server, ready=ready, live=live, end_streams_after=end_streams_after, stream_types=stream_types, gs=gs))

@@ -24,6 +24,8 @@ ready: Optional[str] = "/readyz"
 live: Optional[str] = "/livez"
 #: Seconds from the start of ``drain`` after which endless answers are ended, as for the two middlewares.
 end_streams_after: Optional[float] = None
+#: Content types that say that an answer is endless, beside those of the middlewares.
+stream_types: tuple[str, ...] = ()
 
 #: After this many seconds the arbiter kills a worker; the plan's own deadline comes first.
 graceful_timeout = 120
@@ -92,4 +94,4 @@ def _wrapped(app: Any, is_asgi: bool) -> Any:
     kind: Any = asgi.Middleware if is_asgi else wsgi.Middleware
     if isinstance(app, kind):
         return app
-    return kind(app, ready=ready, live=live, end_streams_after=end_streams_after)
+    return kind(app, ready=ready, live=live, end_streams_after=end_streams_after, stream_types=stream_types)

@@ -12,13 +12,13 @@ import time
 from http.server import BaseHTTPRequestHandler
 
 from . import _server
-from ._http import READ_LIMIT, REFUSED, Routes, stream_seconds
+from ._http import READ_LIMIT, REFUSED, Endless, Routes
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from datetime import timedelta
     from socketserver import TCPServer
-    from typing import Any, Optional, Union
+    from typing import Any, Iterable, Optional, Union
 
     from . import GraceShut
 
@@ -31,14 +31,16 @@ _POLL = 0.05
 
 def serve(
     server: TCPServer, *, ready: Optional[str] = None, live: Optional[str] = None,
-    end_streams_after: Union[float, timedelta, None] = None, gs: Optional[GraceShut] = None,
+    end_streams_after: Union[float, timedelta, None] = None, stream_types: Iterable[str] = (), gs: Optional[GraceShut] = None,
 ) -> int:
     """Serves until the process is told to stop, runs the plan, and gives the exit status.
 
     ready, live: paths answered here: 200, and 503 for ``ready`` once stopping. gs: the install to follow.
-    end_streams_after: seconds from the start of ``drain`` after which an answer without a Content-Length (SSE) is ended: the
-        handler's next write to ``self.wfile`` raises BrokenPipeError, as for a client that has gone, and a chunked answer gets
-        its final chunk. The handler hears first by ``graceshut.current().draining``. None: it takes the time ``drain`` has.
+    end_streams_after: seconds from the start of ``drain`` after which a stream is ended: the handler's next write to ``self.wfile``
+        raises BrokenPipeError, as for a client that has gone, and a chunked answer gets its final chunk. The handler hears
+        first by ``graceshut.current().draining``. None: it takes the time ``drain`` has.
+    stream_types: content types that say of an answer without a Content-Length that it is such a stream, beside
+        ``text/event-stream`` and ``multipart/x-mixed-replace``. A download of another type is left to end.
     Blocks; best called in the main thread. Raises TypeError for handlers of another kind.
     """
     handler: Any = getattr(server, "RequestHandlerClass", None)
@@ -46,7 +48,7 @@ def serve(
         raise TypeError("the server's handler is no BaseHTTPRequestHandler: %r" % (handler,))
     ours = _server.of(gs)
     members = {
-        "graceshut_server": ours, "graceshut_routes": Routes(ready, live), "graceshut_end_after": stream_seconds(end_streams_after),
+        "graceshut_server": ours, "graceshut_routes": Routes(ready, live), "graceshut_endless": Endless(end_streams_after, stream_types),
     }
     server.RequestHandlerClass = type(handler.__name__, (_Counts, handler), members)
     connections = _follow_connections(server)
@@ -90,24 +92,24 @@ class _Counts(BaseHTTPRequestHandler):
 
     graceshut_server: _server.Server
     graceshut_routes: Routes
-    graceshut_end_after: Optional[float]
-    _counted = _said = _sized = _chunked = _ended = False
+    graceshut_endless: Endless
+    _counted = _said = _sized = _stream = _chunked = _ended = False
 
     def setup(self) -> None:
         super().setup()
-        if self.graceshut_end_after is not None:
+        if self.graceshut_endless.after is not None:
             self.wfile: Any = _Writer(self.wfile, self._is_over)
 
     def _is_over(self) -> bool:
         """The answer under way is a stream, and its time is over."""
-        since, after = self.graceshut_server.drains_since, self.graceshut_end_after
+        since, after = self.graceshut_server.drains_since, self.graceshut_endless.after
         over = since is not None and after is not None and time.monotonic() - since >= after
         # A handler may catch what it meets (werkzeug's does): noted here.
-        self._ended = self._ended or over and self._counted and not self._sized
+        self._ended = self._ended or over and self._counted and self._stream and not self._sized
         return self._ended and self._counted
 
     def handle_one_request(self) -> None:
-        self._sized = self._chunked = self._ended = False
+        self._sized = self._stream = self._chunked = self._ended = False
         try:
             super().handle_one_request()
         except _StreamEnded:
@@ -162,6 +164,8 @@ class _Counts(BaseHTTPRequestHandler):
             self._said = True
         elif keyword.lower() == "content-length":
             self._sized = True
+        elif keyword.lower() == "content-type":
+            self._stream = self.graceshut_endless.names(value)
         elif keyword.lower() == "transfer-encoding":
             self._chunked = "chunked" in value.lower()
         super().send_header(keyword, value)

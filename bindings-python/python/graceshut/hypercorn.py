@@ -11,7 +11,7 @@ import sys
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from datetime import timedelta
-    from typing import Any, Awaitable, Callable, Optional, Union
+    from typing import Any, Awaitable, Callable, Iterable, Optional, Union
 
     from . import GraceShut
 
@@ -20,11 +20,11 @@ __all__ = ["run"]
 
 def run(
     app: Any, *, ready: Optional[str] = None, live: Optional[str] = None,
-    end_streams_after: Union[float, timedelta, None] = None, gs: Optional[GraceShut] = None, **options: Any,
+    end_streams_after: Union[float, timedelta, None] = None, stream_types: Iterable[str] = (), gs: Optional[GraceShut] = None, **options: Any,
 ) -> None:
     """Serves ``app`` in this process until it is told to stop, then runs the plan and leaves with its status.
 
-    ready, live, end_streams_after, gs: as for :class:`graceshut.asgi.Middleware`. options: keys of ``hypercorn.Config``.
+    ready, live, end_streams_after, stream_types, gs: as for :class:`graceshut.asgi.Middleware`. options: keys of ``hypercorn.Config``.
     Call it in the main thread. Raises ImportError without hypercorn, SystemExit in the end.
     """
     try:
@@ -39,7 +39,7 @@ def run(
     from .asgi import Middleware
 
     if not isinstance(app, Middleware):
-        app = Middleware(app, ready=ready, live=live, end_streams_after=end_streams_after, gs=gs)
+        app = Middleware(app, ready=ready, live=live, end_streams_after=end_streams_after, stream_types=stream_types, gs=gs)
     asyncio.run(serve(app, Config.from_mapping(options)))
     install = gs if gs is not None else graceshut.current()
     if install is not None and install._open and not install._manual and install.stopping:

@@ -10,7 +10,7 @@ import sys
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from datetime import timedelta
-    from typing import Any, Optional, Union
+    from typing import Any, Iterable, Optional, Union
 
     from . import GraceShut
 
@@ -27,7 +27,7 @@ def _uvicorn() -> Any:
 
 def config(
     app: Any, *, ready: Optional[str] = None, live: Optional[str] = None,
-    end_streams_after: Union[float, timedelta, None] = None, gs: Optional[GraceShut] = None, **options: Any,
+    end_streams_after: Union[float, timedelta, None] = None, stream_types: Iterable[str] = (), gs: Optional[GraceShut] = None, **options: Any,
 ) -> Any:
     """A ``uvicorn.Config`` whose app is wrapped in :class:`graceshut.asgi.Middleware`; ``options`` are uvicorn's."""
     uvicorn = _uvicorn()
@@ -42,23 +42,23 @@ def config(
     # Added by the program itself: FastAPI and Starlette keep a list.
     added = any(getattr(one, "cls", None) is Middleware for one in getattr(app, "user_middleware", ()))
     if not isinstance(app, Middleware) and not added:
-        app = Middleware(app, ready=ready, live=live, end_streams_after=end_streams_after, gs=gs)
+        app = Middleware(app, ready=ready, live=live, end_streams_after=end_streams_after, stream_types=stream_types, gs=gs)
     return uvicorn.Config(app, **options)
 
 
 def run(
     app: Any, *, ready: Optional[str] = None, live: Optional[str] = None,
-    end_streams_after: Union[float, timedelta, None] = None, gs: Optional[GraceShut] = None, **options: Any,
+    end_streams_after: Union[float, timedelta, None] = None, stream_types: Iterable[str] = (), gs: Optional[GraceShut] = None, **options: Any,
 ) -> None:
     """Serves ``app`` until the process is told to stop, then runs the plan and leaves with its status.
 
-    ready, live, end_streams_after, gs: as for :class:`graceshut.asgi.Middleware`. options: as for ``uvicorn.run``.
+    ready, live, end_streams_after, stream_types, gs: as for :class:`graceshut.asgi.Middleware`. options: as for ``uvicorn.run``.
     Call it in the main thread. Raises ImportError without uvicorn, SystemExit in the end.
     """
     uvicorn = _uvicorn()
     import graceshut
 
-    server = uvicorn.Server(config(app, ready=ready, live=live, end_streams_after=end_streams_after, gs=gs, **options))
+    server = uvicorn.Server(config(app, ready=ready, live=live, end_streams_after=end_streams_after, stream_types=stream_types, gs=gs, **options))
     try:
         server.run()
     except KeyboardInterrupt:

@@ -19,7 +19,7 @@ from . import _server, wsgi
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from datetime import timedelta
-    from typing import Any, Callable, Optional, Union
+    from typing import Any, Callable, Iterable, Optional, Union
 
     from . import GraceShut
     from .wsgi import App
@@ -29,11 +29,11 @@ __all__ = ["wrap"]
 
 def wrap(
     app: App, setup: Optional[Callable[[GraceShut], object]] = None, *, ready: Optional[str] = None, live: Optional[str] = None,
-    end_streams_after: Union[float, timedelta, None] = None, **options: Any,
+    end_streams_after: Union[float, timedelta, None] = None, stream_types: Iterable[str] = (), **options: Any,
 ) -> wsgi.Middleware:
     """The app in a :class:`graceshut.wsgi.Middleware`, and an install in each process that serves it.
 
-    setup: called there with the install, to register hooks. ready, live, end_streams_after: as for the middleware.
+    setup: called there with the install, to register hooks. ready, live, end_streams_after, stream_types: as for the middleware.
     options: as for :func:`graceshut.install`. Call it when the file is loaded. Raises ImportError outside uWSGI.
     """
     try:
@@ -72,7 +72,7 @@ def wrap(
                 before()
 
         uwsgi.post_fork_hook = in_worker
-    return wsgi.Middleware(app, ready=ready, live=live, end_streams_after=end_streams_after)
+    return wsgi.Middleware(app, ready=ready, live=live, end_streams_after=end_streams_after, stream_types=stream_types)
 
 
 def _started(start: Callable[[], None]) -> None:

@@ -16,7 +16,7 @@ from __future__ import annotations
 import time
 
 from . import _server, _wsgi_close
-from ._http import READ_LIMIT, REFUSED, Routes, stream_seconds
+from ._http import READ_LIMIT, REFUSED, Endless, Routes
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -39,20 +39,22 @@ class Middleware:
     """Wraps a WSGI app.
 
     ready, live: paths answered here: 200, and 503 for ``ready`` once stopping. None: not answered here.
-    end_streams_after: seconds from the start of ``drain`` after which an answer without a Content-Length (SSE) is ended at its
-        next piece: its iterable is closed, the final chunk is written. None: it takes the time ``drain`` has.
+    end_streams_after: seconds from the start of ``drain`` after which a stream is ended at its next piece: its iterable is
+        closed, the final chunk is written. None: it takes the time ``drain`` has.
+    stream_types: content types that say of an answer without a Content-Length that it is such a stream, beside
+        ``text/event-stream`` and ``multipart/x-mixed-replace``. A download of another type is left to end.
     gs: the install to follow; by default the one there is at the first request, else one is made then.
     """
 
     def __init__(
         self, app: App, *, ready: Optional[str] = None, live: Optional[str] = None,
-        end_streams_after: Union[float, timedelta, None] = None, gs: Optional[GraceShut] = None,
+        end_streams_after: Union[float, timedelta, None] = None, stream_types: Iterable[str] = (), gs: Optional[GraceShut] = None,
     ) -> None:
         if not callable(app):
             raise TypeError("app is a WSGI app, not %r" % (app,))
         self.app = app
         self._wanted, self._routes = gs, Routes(ready, live)
-        self._end_after = stream_seconds(end_streams_after)
+        self._endless = Endless(end_streams_after, stream_types)
 
     def __call__(self, environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
         server = _server.of(self._wanted)
@@ -70,11 +72,12 @@ class Middleware:
             _read_off(environ)
             return _answer(environ, start_response, 503, REFUSED, True)
 
-        sized = False
+        is_stream = False
 
         def hinting(status: str, headers: list[tuple[str, str]], *error: Any) -> Any:
-            nonlocal sized
-            sized = any(name.lower() == "content-length" for name, _ in headers)
+            nonlocal is_stream
+            said = {name.lower(): value for name, value in headers}
+            is_stream = "content-length" not in said and self._endless.names(said.get("content-type"))
             if not server.stopping:
                 return start_response(status, headers, *error)
             write = start_response(status, _wsgi_close.with_close(environ, headers), *error)
@@ -93,7 +96,7 @@ class Middleware:
             # The server sends such a file by itself, and must know it again.
             file: Iterable[bytes] = _counted_file(result, gs.leave)
             return file
-        after = self._end_after
+        after = self._endless.after
         # Servers that ask send a Content-Length for one that is 1 long; waitress takes a `__len__` at its word.
         kind = _CountedSized if hasattr(result, "__len__") else _Counted
         if after is None:
@@ -101,7 +104,7 @@ class Middleware:
 
         def is_over() -> bool:
             since = server.drains_since
-            return since is not None and not sized and time.monotonic() - since >= after
+            return is_stream and since is not None and time.monotonic() - since >= after
 
         return kind(result, gs.leave, is_over)
 
