@@ -16,6 +16,9 @@ const LONGEST = 4096;
 /** Which hook the running code belongs to, over every await. */
 const inside = new AsyncLocalStorage();
 
+/** Runs `fn` as the program's own code, also from within a hook: what it starts, its events and its exits are not the hook's. */
+const outside = (fn) => inside.run(undefined, fn);
+
 /** Thrown by process.exit while a shutdown runs: ends the code that called it, never reported. */
 class ExitPutOff extends Error {
   constructor(code) {
@@ -150,4 +153,4 @@ class Run {
   }
 }
 
-module.exports = { Hooks, ExitPutOff, inside, words, EXITED, FAILED };
+module.exports = { Hooks, ExitPutOff, inside, outside, words, EXITED, FAILED };

@@ -61,6 +61,8 @@ class HostEnd {
     this.left = false;
     /** The program called process.exit while the plan ran. */
     this.wantsOut = false;
+    /** The status of the first process.exit that was put off. */
+    this.proposed = undefined;
     this.listeners = {
       beforeExit: () => this.onLoopEmpty(),
       exit: (code) => this.onExit(code),
@@ -157,9 +159,12 @@ class HostEnd {
     const real = process.exit;
     this.realExit = real;
     this.exit = (code) => {
-      const run = inside.getStore();
+      const store = inside.getStore();
+      // What a hook began and left behind is the program's: its exit is not the hook's.
+      const run = store?.ended ? undefined : store;
       if (this.left || process._exiting || (!run && !this.isBounded())) return real.call(process, code);
       const proposed = code === undefined || code === null ? exitCode(0) : Number(code) | 0;
+      this.proposed ??= proposed;
       if (run) run.end(EXITED, '', proposed);
       else this.propose(proposed);
       throw new ExitPutOff(proposed);
@@ -202,11 +207,14 @@ class HostEnd {
     if (process.versions.bun) process.on('unhandledRejection', rejected); // it does not go through emit
   }
 
-  /** Leaves with the decided status; once. Exit listeners run. */
+  /**
+   * Leaves with the decided status; once. Exit listeners run. An exit that was put off when the status was decided already is kept
+   * (spec 6.5).
+   */
   leave(code) {
     if (this.left) return;
     this.left = true;
-    process.exit(code);
+    process.exit(code === 0 ? (this.proposed ?? 0) : code);
   }
 }
 

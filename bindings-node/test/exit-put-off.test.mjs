@@ -81,3 +81,40 @@ test('uninstall gives process.exit back', async () => {
     const other = install(); other.uninstall(); say(process.exit === exit);`);
   assert.deepEqual(it.lines, ['true'], describe(it));
 });
+
+const CLOSES = `
+  const server = require('node:http').createServer((q, a) => a.end('ok')); gs.http(server);
+  stay(); server.listen(0, '127.0.0.1', () => say('ready'));`;
+
+test('the status of an exit when the server has closed: a callback, a listener, later; also where nothing else keeps the loop', async () => {
+  const stops = [
+    `process.on('SIGTERM', () => server.close(() => process.exit(7)));`,
+    `process.on('SIGTERM', () => server.close()); server.on('close', () => process.exit(7));`,
+    `process.on('SIGTERM', () => server.close(() => setTimeout(() => process.exit(7), 300)));`,
+    `process.on('SIGTERM', async () => { await new Promise((done) => server.close(done)); process.exit(7); });`,
+  ];
+  const variants = stops.map((stop) => CLOSES + stop);
+  variants.push(CLOSES.replace('stay();', '') + stops[0]);
+  const all = await Promise.all(variants.map((script) => signalled(`${PLAN.replace('sleep(100)', '{}')} ${script}`)));
+  for (const [i, it] of all.entries()) {
+    assert.equal(it.status, 7, `${variants[i]} ${describe(it)}`);
+    assert.ok(it.hook('flush').outcome === 'ok' && it.at - it.killedAt < 3000, `${it.at - it.killedAt} ms ${describe(it)}`);
+  }
+});
+
+test('the same with leave: at_once, and inside an own async context', async () => {
+  const it = await signalled(`const gs = install({ grace: '6s', leave: 'at_once' }); ${CLOSES}
+    const own = new (require('node:async_hooks').AsyncLocalStorage)();
+    process.on('SIGTERM', () => own.run('mine', () => server.close(() => { say(own.getStore()); process.exit(7); })));`);
+  assert.deepEqual([it.status, it.lines], [7, ['mine']], describe(it));
+});
+
+test('an exit in what a hook left behind is the program’s own, while the plan runs and after it', async () => {
+  for (const [rest, limit] of [[0, 300], [400, 100]]) {
+    const it = await signalled(`${PLAN} gs.hook('drain', () => { setTimeout(() => process.exit(5), ${limit}); }, { name: 'starts' });
+      gs.hook('close', () => sleep(${rest}), { name: 'pool' }); process.on('SIGTERM', () => {}); stay(); say('ready');`);
+    assert.equal(it.status, 5, describe(it));
+    assert.deepEqual(['starts', 'flush', 'pool'].map((n) => it.hook(n).outcome), ['ok', 'ok', 'ok'], describe(it));
+    assert.ok(it.at - it.killedAt < 3000, `${it.at - it.killedAt} ms`);
+  }
+});

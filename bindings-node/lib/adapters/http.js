@@ -10,9 +10,11 @@
 //
 // Cost of a request: one call, two atomic additions, one 'close' listener.
 
+const { AsyncResource } = require('node:async_hooks');
 const net = require('node:net');
 const { performance } = require('node:perf_hooks');
 const { GraceshutError } = require('../error.js');
+const { outside } = require('../hooks.js');
 const { describe, milliseconds } = require('../options.js');
 const { ok, refuse } = require('./answers.js');
 const { CLOSED, PART, checked } = require('./options.js');
@@ -147,7 +149,7 @@ class Served {
     // Somebody else who closes the server at the signal would reset whoever waits in its queue: it gets its 'close' from us.
     server.close = function (callback) {
       if (served.listenerClosed || !server.listening || !served.hasBegun()) return Reflect.apply(close, this, arguments);
-      if (typeof callback === 'function') this.once('close', callback);
+      if (typeof callback === 'function') this.once('close', AsyncResource.bind(callback));
       return this;
     };
     const [ourEmit, ourClose] = [server.emit, server.close];
@@ -284,9 +286,11 @@ class Served {
     if (this.tell) for (const { socket } of upgraded) this.tell(socket, context);
     while (!this.isOver()) {
       await turn();
-      this.look(began, context.signal.aborted);
-      if (context.signal.aborted && context.remaining !== null && context.remaining < CUT_MS) this.cut();
+      // 'close' listeners of the program follow from it, and may exit.
+      outside(() => this.look(began, context.signal.aborted));
+      if (context.signal.aborted && context.remaining !== null && context.remaining < CUT_MS) outside(() => this.cut());
     }
+    await new Promise(setImmediate); // they have run
   }
 
   isOver() {

@@ -2,8 +2,10 @@
 // Any server: its listener and two callbacks of its own (spec 9.5). What gs.http() does for HTTP, as far as it can be done for a
 // protocol that graceshut does not speak: refused in words from the start of `drain`, closed over an empty accept queue.
 
+const { AsyncResource } = require('node:async_hooks');
 const net = require('node:net');
 const { GraceshutError } = require('../error.js');
+const { outside } = require('../hooks.js');
 const { CLOSED, checked } = require('./options.js');
 const { descriptorsOf, descriptor, isServer, serverOf } = require('./sockets.js');
 
@@ -88,7 +90,7 @@ class Listener {
     const held = (...args) => {
       if (this.closing || !server.listening || !this.hasBegun()) return Reflect.apply(close, server, args);
       const [callback] = args;
-      if (typeof callback === 'function') server.once('close', callback);
+      if (typeof callback === 'function') server.once('close', AsyncResource.bind(callback));
       return server;
     };
     server.close = held;
@@ -147,7 +149,7 @@ class Listener {
 /** `close` of a net.Server: resolves when its last connection has ended. */
 const closeOf = (server) => () =>
   new Promise((done, fail) => {
-    server.close((error) => (error && error.code !== 'ERR_SERVER_NOT_RUNNING' ? fail(error) : done()));
+    outside(() => server.close((error) => (error && error.code !== 'ERR_SERVER_NOT_RUNNING' ? fail(error) : done())));
   });
 
 function listener(gs, native, work, given, givenOptions) {
