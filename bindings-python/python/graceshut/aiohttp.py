@@ -64,10 +64,15 @@ def follow(
     async def counted(request: Any, handler: Any) -> Any:
         return await one.handle(request, handler)
 
+    counted.graceshut = one  # type: ignore[attr-defined]
     # It marks the function, which a method does not let it.
     app.middlewares.insert(0, web.middleware(counted))
     app.on_response_prepare.append(one.prepared)
     app.on_startup.append(one.started)
+
+
+def is_followed(app: Any) -> bool:
+    return any(hasattr(one, "graceshut") for one in app.middlewares)
 
 
 def _web() -> Any:

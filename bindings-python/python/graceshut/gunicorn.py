@@ -1,12 +1,14 @@
-"""gunicorn: ``gunicorn -c python:graceshut.gunicorn app:app``, for sync, gthread, gevent, asgi and uvicorn's workers.
+"""gunicorn: ``gunicorn -c python:graceshut.gunicorn app:app``, for sync, gthread, gevent, asgi, uvicorn's and aiohttp's workers.
 
 With a configuration file of your own, write ``from graceshut.gunicorn import *`` at its top. Each worker has its own plan;
 the app is wrapped in ``graceshut.wsgi.Middleware`` or ``graceshut.asgi.Middleware`` unless it already is, with the routes
-``ready`` and ``live`` of this module (None leaves them to the app). The arbiter has no hooks; it waits for its workers.
+``ready`` and ``live`` of this module (None leaves them to the app); an aiohttp application is followed. A worker class that is
+not known with an app that is not WSGI is left alone, with a warning. The arbiter has no hooks; it waits for its workers.
 """
 
 from __future__ import annotations
 
+import inspect
 import os
 import threading
 
@@ -55,9 +57,17 @@ def post_worker_init(worker: Any) -> None:
     global _server_here
     from . import _server
 
-    attribute = "asgi" if hasattr(worker, "asgi") else "wsgi"
-    is_asgi = attribute == "asgi" or hasattr(worker, "config") and "uvicorn" in type(worker).__module__
-    setattr(worker, attribute, _wrapped(getattr(worker, attribute), is_asgi))
+    kind = _kind(worker)
+    if kind is None:
+        worker.log.warning(
+            "graceshut: %s with an app that is %r is not known here and left as it is: see graceshut.asgi and Listener",
+            type(worker).__name__, type(_app(worker)).__name__,
+        )
+        return
+    if kind == "aiohttp":
+        worker.wsgi = _followed(worker.wsgi)
+    else:
+        setattr(worker, "asgi" if hasattr(worker, "asgi") else "wsgi", _wrapped(_app(worker), kind == "asgi"))
     server = _server_here = _server.of()
     server.gone, server.stop_waits = threading.Event(), True
     if _all_stop is not None:
@@ -71,7 +81,7 @@ def post_worker_init(worker: Any) -> None:
             "graceshut: grace is %s, but gunicorn kills its workers after graceful_timeout = %s s",
             grace, worker.cfg.graceful_timeout,
         )
-    if not is_asgi:
+    if kind == "wsgi":
         if hasattr(worker, "max_keepalived"):
             # With no room for kept connections gthread closes them after their next answer. Those it has stay.
             server.told_early.append(lambda: setattr(worker, "max_keepalived", 0))
@@ -86,6 +96,62 @@ def worker_exit(arbiter: Any, worker: Any) -> None:
     server = _server_here
     if server is not None and server.pid == os.getpid() and server.gone is not None:
         server.gone.set()
+
+
+#: Where the workers are defined that serve WSGI apps alone. Others may be given something else.
+_WSGI = tuple("gunicorn.workers." + name for name in ("sync", "gthread", "base_async", "ggevent", "geventlet"))
+
+
+def _app(worker: Any) -> Any:
+    return worker.asgi if hasattr(worker, "asgi") else worker.wsgi
+
+
+def _kind(worker: Any) -> Optional[str]:
+    """What the worker takes its app for: ``wsgi``, ``asgi`` or ``aiohttp``. None: not known."""
+    modules = {one.__module__ for one in type(worker).__mro__}  # of a program's own subclass too
+    app = _app(worker)
+    if "aiohttp.worker" in modules:
+        return "aiohttp"
+    if hasattr(worker, "asgi"):
+        return "asgi"
+    if not {"uvicorn", "uvicorn_worker"}.isdisjoint(module.partition(".")[0] for module in modules):
+        interface = getattr(getattr(worker, "config", None), "interface", "auto")
+        return "asgi" if interface in ("auto", "asgi3") and _takes(app, 3) else None
+    if not modules.isdisjoint(_WSGI):
+        return "wsgi" if _takes(app, 2) else None
+    is_wsgi = _takes(app, 2) and not _takes(app, 3) and not inspect.iscoroutinefunction(app)
+    return "wsgi" if is_wsgi else None
+
+
+def _takes(app: Any, count: int) -> bool:
+    """Whether it can be called with so many arguments. What does not say is taken for an app of any kind."""
+    try:
+        inspect.signature(app).bind(*range(count))
+    except TypeError:
+        return False
+    except ValueError:
+        pass
+    return True
+
+
+def _followed(app: Any) -> Any:
+    """An aiohttp application, or the coroutine function that makes it or its runner in the worker's loop."""
+    from . import aiohttp
+
+    def follow(made: Any) -> Any:
+        application = getattr(made, "app", made)
+        if not aiohttp.is_followed(application):
+            aiohttp.follow(application, ready=ready, live=live, end_streams_after=end_streams_after, stream_types=stream_types)
+        return made
+
+    if not inspect.iscoroutinefunction(app):
+        # What is neither is the worker's to refuse.
+        return follow(app) if hasattr(app, "on_response_prepare") else app
+
+    async def make() -> Any:
+        return follow(await app())
+
+    return make
 
 
 def _wrapped(app: Any, is_asgi: bool) -> Any:
