@@ -78,11 +78,13 @@ impl Host for CPython {
     }
 
     /// The program's own callable, a loop's, native code's, and `KeyboardInterrupt` for INT: the program may be ending by itself.
-    /// Not while it does nothing but wait for the end (spec 6.6).
     fn has_own_handler(&self, signo: i32) -> bool {
         let bit = u32::try_from(signo - 1).ok().and_then(|n| 1_u64.checked_shl(n)).unwrap_or(0);
-        let own = OWN_HANDLERS.load(SeqCst) & bit != 0 || main_thread::native_code_hears(signo);
-        own && WAITING.load(SeqCst) == 0 && LEAVERS.load(SeqCst) == 0
+        OWN_HANDLERS.load(SeqCst) & bit != 0 || main_thread::native_code_hears(signo)
+    }
+
+    fn is_waiting(&self) -> bool {
+        WAITING.load(SeqCst) != 0 || LEAVERS.load(SeqCst) != 0
     }
 
     /// CPython's handler only sets flags and writes a byte (embedding B15). A JVM's would end the process (E35).

@@ -29,11 +29,20 @@ pub trait Host: Send + Sync {
     /// with `leave = "auto"` is given until D to leave by itself before [`exit`](Host::exit) is called (spec 6.6). What a
     /// binding's own shim put in place does not count, nor does the language's default handler.
     ///
-    /// Asked once, when the plan is over after a signal, on a thread of graceshut. Must not block nor enter the host: answer from
+    /// With the default mapping HUP is left to a program that has one for it (spec 3.4).
+    ///
+    /// Asked when the plan is over after a signal, and for every HUP, on a thread of graceshut. Must not block nor enter the host: answer from
     /// what the shim has noted before. A binding may say it with [`Runtime::set_own_handler`](crate::Runtime::set_own_handler)
     /// instead; either is enough.
     fn has_own_handler(&self, signo: i32) -> bool {
         let _ = signo;
+        false
+    }
+
+    /// True while the program does nothing but wait for the end by means of the binding's own, beside
+    /// [`Runtime::wait`](crate::Runtime::wait): it will not leave by itself (spec 6.6). Asked once, when the plan is over after a
+    /// signal; as [`has_own_handler`](Host::has_own_handler).
+    fn is_waiting(&self) -> bool {
         false
     }
 

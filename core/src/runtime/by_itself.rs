@@ -19,6 +19,8 @@ use crate::signal::name;
 pub(crate) struct ByItself {
     /// Bit n - 1: the program has a handler of its own for signal n.
     own: AtomicU64,
+    /// As `own`: signal n was handed on to the program, which has it blocked.
+    handed_on: AtomicU64,
     /// Fixed when the plan is over: the program may leave by itself.
     may: OnceLock<bool>,
     stage: AtomicU32,
@@ -33,22 +35,26 @@ const WAITS: u32 = 1;
 /// It has begun to leave, or was made to.
 const OVER: u32 = 2;
 
+fn bit(signo: i32) -> u64 {
+    1u64.checked_shl(signo.unsigned_abs().wrapping_sub(1)).unwrap_or(0)
+}
+
 impl ByItself {
     pub(super) fn set_own_handler(&self, signo: i32, has: bool) -> Result<(), Error> {
         if name::name_of(signo).is_none() {
             return Err(Error::new(ErrorKind::BadValue, format!("{signo} is not the number of a signal")));
         }
-        let bit = 1u64 << (signo - 1);
         if has {
-            self.own.fetch_or(bit, SeqCst)
+            self.own.fetch_or(bit(signo), SeqCst)
         } else {
-            self.own.fetch_and(!bit, SeqCst)
+            self.own.fetch_and(!bit(signo), SeqCst)
         };
         Ok(())
     }
 
-    fn has_own_handler(&self, signo: i32) -> bool {
-        self.own.load(SeqCst) & 1u64.checked_shl(signo.unsigned_abs().wrapping_sub(1)).unwrap_or(0) != 0
+    /// The program has `signo` blocked and is given it, to take when and as it wants to.
+    pub(super) fn hand_on(&self, signo: i32) {
+        self.handed_on.fetch_or(bit(signo), SeqCst);
     }
 
     pub(super) fn waits(&self) -> bool {
@@ -66,6 +72,20 @@ impl ByItself {
 }
 
 impl Shared {
+    /// The program has a handler of its own for `signo`, by what the binding has said or says now.
+    pub(super) fn has_own_handler(&self, signo: i32) -> bool {
+        self.by_itself.own.load(SeqCst) & bit(signo) != 0 || self.host.has_own_handler(signo)
+    }
+
+    /// A signal that was handed on met our handler: the program has unblocked it, its critical section is over. Where no handler of
+    /// its own is called then, nothing in it will stop it.
+    pub(super) fn came_back(&self, signo: i32) {
+        let was = self.by_itself.handed_on.fetch_and(!bit(signo), SeqCst) & bit(signo) != 0;
+        if was && self.by_itself.waits() && !self.has_own_handler(signo) {
+            self.hurry();
+        }
+    }
+
     /// True when the program may leave by itself until D. Asked when the plan is over; the first answer stays.
     pub(super) fn may_leave_by_itself(&self) -> bool {
         *self.by_itself.may.get_or_init(|| {
@@ -82,7 +102,8 @@ impl Shared {
                 Leave::ByItself => true,
                 Leave::Auto if self.with_engine(|e| e.is_done_by_itself()) => false,
                 Leave::Auto => {
-                    !self.door.awaited() && (self.by_itself.has_own_handler(signo) || self.host.has_own_handler(signo))
+                    let handed_on = self.by_itself.handed_on.load(SeqCst) & bit(signo) != 0;
+                    !self.door.awaited() && !self.host.is_waiting() && (handed_on || self.has_own_handler(signo))
                 }
             }
         })

@@ -61,6 +61,7 @@ impl Dispatch {
     pub(super) fn run(mut self) {
         let managed: Vec<i32> = self.shared.config.signals.iter().map(|s| s.signo).collect();
         run_handlers_on_this_stack();
+        signal::hand_on::from_this_thread();
         signal::block_all_but(Some(&managed));
         while !self.shared.closed.load(SeqCst) {
             let seen = signal::wake().seen();
@@ -289,31 +290,41 @@ fn set_watchdog(shared: &Shared, engine: &Engine, deadline: At) -> bool {
 /// What a caught signal does (spec 3.4).
 pub(super) fn on_caught(shared: &Arc<Shared>, caught: Caught) {
     let Some(rule) = shared.config.signals.iter().find(|s| s.signo == caught.signo) else { return };
+    let of_program = signal::hand_on::was_taken(caught.signo);
     let action = match rule.action {
-        Action::Reload if rule.auto && !shared.reload.has_hooks() => Action::Stop,
+        Action::Reload if rule.auto && !shared.reload.has_hooks() => {
+            // A program that does something about HUP itself does not mean to stop by it.
+            if of_program || shared.has_own_handler(caught.signo) { Action::Ignore } else { Action::Stop }
+        }
         action => action,
     };
     match action {
-        Action::Stop => {
-            // SI_TKILL (tgkill, raise) only ever comes from the process itself; SI_USER from whoever the pid says.
-            let own = i32::try_from(shared.pid).unwrap_or(0);
-            let self_sent = caught.code == libc::SI_TKILL || (caught.code == libc::SI_USER && caught.pid == own);
-            // What a binding kept from the host's server and now hands on, by a code of its own (`sigqueue` to itself): no news, and
-            // not the re-raise at the end of a stop of the program's own, which only begins (spec 6.6).
-            if caught.code == libc::SI_QUEUE && caught.pid == own && shared.lock().engine.is_stopping() {
-                return;
-            }
-            let told = matches!(caught.code, libc::SI_USER | libc::SI_TKILL | libc::SI_QUEUE);
-            let sender = told.then_some((caught.pid, caught.uid));
-            shared.reload.stop_wins();
-            let event = Event::Signal { signo: caught.signo, at: caught.at, sender, self_sent, grace: rule.grace };
-            shared.lock().engine.handle(event, At::now());
-        }
+        Action::Stop => on_stop(shared, &caught, rule.grace),
         Action::Reload => shared.request_reload(),
         // Written by the report's thread: stderr may be stuck.
         Action::Status => shared.events.ask_status(),
         Action::Ignore | Action::Default => {}
     }
+    if of_program && action != Action::Reload {
+        shared.by_itself.hand_on(caught.signo);
+        signal::hand_on::hand_on(caught.signo);
+    }
+}
+
+fn on_stop(shared: &Arc<Shared>, caught: &Caught, grace: Option<Duration>) {
+    // SI_TKILL (tgkill, raise) only ever comes from the process itself; SI_USER from whoever the pid says.
+    let own = i32::try_from(shared.pid).unwrap_or(0);
+    let self_sent = caught.code == libc::SI_TKILL || (caught.code == libc::SI_USER && caught.pid == own);
+    // What the engine handed on to the program, or a binding kept from the host's server and now hands on, by a code of its own
+    // (`sigqueue` to itself): no news, and not the re-raise at the end of a stop of the program's own, which only begins (spec 6.6).
+    if caught.code == libc::SI_QUEUE && caught.pid == own && shared.lock().engine.is_stopping() {
+        return shared.came_back(caught.signo);
+    }
+    let told = matches!(caught.code, libc::SI_USER | libc::SI_TKILL | libc::SI_QUEUE);
+    let sender = told.then_some((caught.pid, caught.uid));
+    shared.reload.stop_wins();
+    let event = Event::Signal { signo: caught.signo, at: caught.at, sender, self_sent, grace };
+    shared.lock().engine.handle(event, At::now());
 }
 
 impl Shared {

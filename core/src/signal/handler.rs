@@ -16,8 +16,8 @@ use std::mem::align_of;
 
 use super::chain::{Call, Entered, Saved, saved};
 use super::disposition::{Disposition, SA_RESTORER, query, set_raw};
-use super::mask;
 use super::words::{Caught, LIVE, Live, wake};
+use super::{hand_on, mask};
 use crate::clock::At;
 use crate::process::{fork, raw};
 
@@ -54,7 +54,7 @@ fn serve(signo: i32, info: *mut libc::siginfo_t, ctx: *mut c_void) {
     let frame = (&raw const mark) as usize;
     let now = At::now();
     let caught = read(signo, now, info, frame);
-    if !saved.is_chained() {
+    if hand_on::takes(signo) || !saved.is_chained() {
         record(live, &caught);
         return;
     }

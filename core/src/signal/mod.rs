@@ -12,6 +12,7 @@ mod arm;
 mod chain;
 mod die;
 pub mod disposition;
+pub mod hand_on;
 mod handler;
 pub mod mask;
 pub mod name;

@@ -8,6 +8,7 @@ mod harness;
 mod admin;
 mod admin_bad_days;
 mod asking;
+mod blocked;
 mod budget;
 mod by_program;
 mod exits;
@@ -26,6 +27,7 @@ mod work;
 const SUITES: &[harness::Suite] = &[
     admin::SUITE,
     admin_bad_days::SUITE,
+    blocked::SUITE,
     budget::SUITE,
     by_program::SUITE,
     exits::SUITE,
