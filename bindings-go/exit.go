@@ -17,7 +17,7 @@ import (
 //
 //	gs.Wait()
 //
-// Deferred (defer gs.Wait()), it also makes a panic in that function a trigger: the hooks run, the panic is printed, and the
+// Where the shutdown is over already it leaves at once. Deferred (defer gs.Wait()), it also makes a panic in that function a trigger: the hooks run, the panic is printed, and the
 // status is 2, as Go's own. It begins no shutdown by itself: for a program that ends by returning see Main.
 //
 // Errors: ErrClosed, also when the runtime is uninstalled meanwhile; ErrWrongThread in a hook's goroutine, where it would
@@ -58,6 +58,9 @@ func (rt *Runtime) wait(limit C.int64_t) (int, error) {
 // (docs/spec.md 2.6). A nil error is the status 0, an ExitCode that status, another error 1 after it was printed to stderr,
 // a panic 2 after it was printed as Go does. With ExitManual Main returns when the shutdown is over.
 //
+// After a signal the process leaves when the last hook has ended, whatever f is doing. An f that listens for the signal itself and may
+// take longer than the hooks needs Leave(LeaveByItself). Where the plan is over before Main is called, f is not.
+//
 //	func main() {
 //		gs, err := graceshut.Install()
 //		...
@@ -76,6 +79,10 @@ func (rt *Runtime) ended(f func() error) {
 			rt.died(p, debug.Stack())
 		}
 	}()
+	rt.takesOver()
+	if rt.State() == Stopped {
+		return // what f would begin has no plan that could end it
+	}
 	if f == nil {
 		rt.hostEnd("Main was given no function", 1)
 		return

@@ -11,6 +11,7 @@ import (
 const (
 	term = syscall.SIGTERM
 	intr = syscall.SIGINT
+	usr1 = syscall.SIGUSR1
 )
 
 // docs/spec.md 2.6, the row of Go, and 6.4.
@@ -57,7 +58,7 @@ func TestHowAProgramEnds(t *testing.T) {
 }
 
 func TestASignalEndsItWithItsStatus(t *testing.T) {
-	for _, scenario := range []string{"waits", "defer_wait", "idle"} {
+	for _, scenario := range []string{"waits", "defer_wait", "idle", "nobody waits"} {
 		t.Run(scenario, func(t *testing.T) {
 			t.Parallel()
 			start(t, scenario).signal(term).end().code(0).said("hook flush/b").outcome("clean").within(3 * time.Second)
@@ -70,7 +71,7 @@ func TestASignalEndsItWithItsStatus(t *testing.T) {
 // Serve answers before the later phases: what main does between there and Wait is not cut off (docs/spec.md 6.5, 50 ms).
 func TestMainIsGivenTimeToGetToWait(t *testing.T) {
 	t.Parallel()
-	c := start(t, "idle").signal(term)
+	c := start(t, "nobody waits").signal(term)
 	c.end().code(0)
 	gone := time.Now()
 	report, err := os.Stat(c.report)

@@ -123,7 +123,7 @@ func (s *settings) install() (*C.graceshut_t, error) {
 // begin is what follows the first install.
 func (rt *Runtime) begin() error {
 	rt.manual = rt.exitMode() == "manual"
-	rt.tellOfHosts()
+	rt.tellWhoListens()
 	return rt.subscribe(rt.observe)
 }
 

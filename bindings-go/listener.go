@@ -42,7 +42,7 @@ func Refuse(f func()) HookOption {
 //	l, err := gs.Listener(ln, server.ShutdownWithContext) // fasthttp
 //	server.Handler = func(c *fasthttp.RequestCtx) {
 //		leave, ok := l.Enter()
-//		if !ok { c.SetConnectionClose(); c.Error("draining", 503); return }
+//		if !ok { c.Error("draining", 503); c.SetConnectionClose(); return } // in this order: Error resets the answer
 //		defer leave()
 //		if l.Stopping() { c.SetConnectionClose() }
 //		handle(c)
@@ -54,6 +54,8 @@ func Refuse(f func()) HookOption {
 // words; then newcomers are turned away and the queue of the listener is emptied (spec 9.4); then stop is called, with the hook's
 // context: the server's own way to stop, which closes the listener and may block; nil: the listener is closed. Its error is the
 // hook's. Last, what came in meanwhile is waited for.
+//
+// A server that never calls Enter counts nothing: its requests in flight are cut off when the process leaves.
 //
 // Errors: ErrNull, ErrUnsupported (EndStreamsAfter), and those of Hook.
 func (rt *Runtime) Listener(ln net.Listener, stop func(ctx context.Context) error, options ...HookOption) (*Listener, error) {

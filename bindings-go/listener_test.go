@@ -8,9 +8,7 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"os"
 	"os/exec"
-	"os/signal"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -23,7 +21,6 @@ func init() {
 	scenarios["any"] = anyServer
 	scenarios["streams"] = func() { endless(EndStreamsAfter(300 * time.Millisecond)) }
 	scenarios["streams off"] = func() { endless() }
-	scenarios["leaves by itself"] = func() { leavesByItself(Leave(LeaveByItself)) }
 }
 
 // The README's recipe under load: whoever gets a line in gets an answer or is told to go elsewhere.
@@ -228,27 +225,6 @@ func TestWithoutTheOptionEndlessAnswersHoldDrainUp(t *testing.T) {
 	c.signal(term).end().code(1).outcome("degraded").was("server", "cancelled")
 }
 
-// leavesByItself stops as programs do that know nothing of graceshut: after its plan is over.
-func leavesByItself(options ...Option) {
-	withHook(options...)
-	stop := notified()
-	ready()
-	<-stop
-	time.Sleep(2500 * time.Millisecond) // longer than the race detector takes to leave
-	say("own stop is over")
-	os.Exit(7)
-}
-
-func TestAProgramThatListensItselfLeavesByItself(t *testing.T) {
-	t.Parallel()
-	e := start(t, "leaves by itself").signal(term).end()
-	if e.state.ExitStatus() != 7 {
-		e.fail("left with %d", e.state.ExitStatus())
-	}
-	e.said("hook flush/b", "own stop is over")
-	start(t, "leaves by itself", "GRACESHUT_LEAVE=at_once").signal(term).end().code(0).silent("own stop is over")
-}
-
 func TestListenerAndItsOptionsRefuse(t *testing.T) {
 	rt := &Runtime{}
 	_, err := rt.Listener(nil, nil)
@@ -263,12 +239,6 @@ func TestListenerAndItsOptionsRefuse(t *testing.T) {
 	wants(t, Refuse(nil)(&hookOptions{}), ErrNull, "Refuse")
 	wants(t, EndStreamsAfter(-1)(&hookOptions{}), ErrBadTime, "EndStreamsAfter")
 	wants(t, Leave("later")(&settings{json: map[string]any{}}), ErrBadValue, "LeaveByItself")
-}
-
-func notified() <-chan os.Signal {
-	c := make(chan os.Signal, 1)
-	signal.Notify(c, term)
-	return c
 }
 
 type nothing struct{}

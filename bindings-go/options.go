@@ -105,15 +105,17 @@ type LeaveMode string
 
 // Who leaves first (docs/spec.md 6.6).
 const (
-	LeaveAuto     LeaveMode = "auto"      // as the core decides: in Go as LeaveAtOnce, see Leave
+	LeaveAuto     LeaveMode = "auto"      // LeaveByItself where nothing waits in Wait and Main is not running, else LeaveAtOnce
 	LeaveAtOnce   LeaveMode = "at_once"   // the process leaves when the last hook has ended
 	LeaveByItself LeaveMode = "by_itself" // main may go on stopping by itself until the deadline; only then is it made to leave
 )
 
-// Leave says who leaves first. Give LeaveByItself to a program that listens for the signal itself (signal.Notify,
-// signal.NotifyContext) and returns from main when it has stopped: else os.Exit is called 50 ms after the last hook has ended, whatever
-// main is still doing. Go tells no package who listens for a signal, so this cannot be found out. Programs that end with Wait or Main
-// need not care.
+// Leave says who leaves first; LeaveAuto by default. Go tells no package who listens for a signal (signal.Notify, signal.NotifyContext),
+// so LeaveAuto assumes that the program does (but for HUP) and stops by itself: after a signal main has until the deadline to return, to
+// call os.Exit, or to get to Wait, which leaves at once. Programs that end with Wait or Main leave when the last hook has ended.
+//
+// Give LeaveAtOnce to a program whose main blocks elsewhere (select {}, an accept loop) and listens for no signal: os.Exit is then called
+// 50 ms after the last hook has ended. Give LeaveByItself to one whose Main function listens and may take longer than the hooks.
 func Leave(mode LeaveMode) Option {
 	return func(s *settings) error {
 		switch mode {

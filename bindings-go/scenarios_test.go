@@ -50,8 +50,12 @@ func withHook(options ...Option) *Runtime {
 
 func ready() { say("ready") }
 
+// idle is the end of a main that has no end of its own.
 func idle() {
 	ready()
+	if gs := Current(); gs != nil {
+		gs.Wait()
+	}
 	select {}
 }
 
@@ -102,6 +106,7 @@ var scenarios = map[string]func(){
 	},
 	"stops":        func() { gs := withHook(); ready(); check(gs.Stop("enough", 0)); gs.Wait() },
 	"waits":        func() { gs := withHook(); ready(); gs.Wait() },
+	"nobody waits": func() { withHook(Leave(LeaveAtOnce)); idleForever() },
 	"idle":         func() { withHook(); idle() },
 	"reraise":      func() { withHook(Exit(ExitReraise)); idle() },
 	"degraded":     func() { hook(withHook(), Close, "bad", bad); idle() },

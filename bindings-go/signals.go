@@ -21,6 +21,9 @@ var private = make(chan os.Signal, 1)
 //
 //export graceshutGoChain
 func graceshutGoChain(signo C.int) C.int {
+	if !guest() && signo != C.int(syscall.SIGHUP) {
+		assumed.Store(signo, true)
+	}
 	switch C.gs_go_handler_of(signo) {
 	case C.GS_GO_OURS, C.GS_GO_DEFAULT:
 		signal.Notify(private, syscall.Signal(signo))
@@ -33,11 +36,27 @@ func graceshutGoChain(signo C.int) C.int {
 // hosts are the signals for which the process that this library is a guest of had a handler before.
 var hosts sync.Map // C.int
 
-// tellOfHosts: where such a host handles the signal it may be stopping by itself, and is given until D (docs/spec.md 6.6). Of Go's
-// own listeners nothing can be known: see Leave.
-func (rt *Runtime) tellOfHosts() {
-	hosts.Range(func(signo, _ any) bool {
-		C.graceshut_set_own_handler(rt.gs, signo.(C.int), 1) // fails for a closed runtime alone
+// assumed are the signals that the program may listen to: os/signal tells no package who does. HUP is for reloading, and few programs
+// stop at it.
+var assumed sync.Map // C.int
+
+// tellWhoListens gives until D to what may be stopping by itself (docs/spec.md 6.6): a host that handles the signal, and a Go program,
+// which is assumed to listen. In a guest the host's handler alone counts: main is not Go's.
+func (rt *Runtime) tellWhoListens() {
+	rt.setOwn(&hosts, true)
+	rt.setOwn(&assumed, true)
+}
+
+// takesOver: what listens to the signal in this program has handed its end to Main.
+func (rt *Runtime) takesOver() { rt.setOwn(&assumed, false) }
+
+func (rt *Runtime) setOwn(signals *sync.Map, own bool) {
+	has := C.int(0)
+	if own {
+		has = 1
+	}
+	signals.Range(func(signo, _ any) bool {
+		C.graceshut_set_own_handler(rt.gs, signo.(C.int), has) // fails for a closed runtime alone
 		return true
 	})
 }

@@ -143,5 +143,8 @@ func stuck(ours bool, pid int) {
 	fmt.Println("ready")
 	for until := time.Now().Add(2 * time.Second); time.Now().Before(until); {
 	}
+	if ours {
+		_, _ = graceshut.Current().Wait()
+	}
 	select {}
 }
