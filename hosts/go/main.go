@@ -76,6 +76,22 @@ func serve(ln net.Listener, handler http.Handler) {
 	server.Shutdown(context.Background())
 }
 
+// serveBeside stops by itself: graceshut is installed beside it, and told nothing of the server. Requests take longer than the hooks.
+func serveBeside(ln net.Listener) {
+	http.HandleFunc("/", ok)
+	http.HandleFunc("/slow", func(w http.ResponseWriter, r *http.Request) {
+		fmt.Println("begun")
+		time.Sleep(time.Second)
+		ok(w, r)
+	})
+	server := &http.Server{}
+	stop := signalled()
+	go server.Serve(ln)
+	<-stop.Done()
+	server.Shutdown(context.Background())
+	fmt.Println("stopped by itself")
+}
+
 func fiberApp() *fiber.App {
 	return fiber.New(fiber.Config{DisableStartupMessage: true})
 }
@@ -157,6 +173,10 @@ func main() {
 		serve(ln, connectHandler())
 	case "fiber":
 		serveFiber(ln)
+	case "fasthttp":
+		serveFastHTTP(ln)
+	case "notify":
+		serveBeside(ln)
 	case "grpc":
 		serveGRPC(ln)
 	}
