@@ -200,7 +200,12 @@ class EndsTest {
         assertEquals(List.of(), warnings(exited));
         // From Java 21 on the status of an exit call inside a hook can be seen.
         Proc p = Proc.start(jdk, List.of(), Map.of(), "exit_in_hook", "3").ready().kill("TERM").leaves(3).order("hook close/after");
-        p.outcome("degraded").hookWas("exits", "failed").hookWas("exits too", "ok");
+        p.outcome("degraded").hookWas("exits", "failed");
+        // A second call's only until the shutdown hook of java.util.logging, which the first call started, takes our handler away.
+        if (!"failed".equals(p.hook("exits too").get("outcome"))) {
+            p.hookWas("exits too", "ok");
+            assertTrue(warnings(p).toString().contains("its status cannot be seen on this Java"), () -> p.said.toString());
+        }
         Proc.start(jdk, List.of(), Map.of(), "exit_in_hook", "0").ready().kill("TERM").leaves(0).outcome("clean");
         Proc.start(jdk, List.of(), Map.of(), "bad_input").until("passed").leaves(0);
     }
