@@ -41,6 +41,7 @@ type hookOptions struct {
 	// Of Listener and Serve.
 	refuse     func()
 	endStreams time.Duration
+	endless    map[string]bool
 	streams    bool
 }
 

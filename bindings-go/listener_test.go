@@ -19,7 +19,7 @@ import (
 
 func init() {
 	scenarios["any"] = anyServer
-	scenarios["streams"] = func() { endless(EndStreamsAfter(300 * time.Millisecond)) }
+	scenarios["streams"] = func() { endless(EndStreamsAfter(300*time.Millisecond, "Application/X-NDJSON")) }
 	scenarios["streams off"] = func() { endless() }
 }
 
@@ -153,20 +153,34 @@ func endless(options ...HookOption) {
 		}
 		return http.NewResponseController(w).Flush()
 	}
+	const events, lines = "text/event-stream", "application/x-ndjson; charset=utf-8"
+	typed := func(w http.ResponseWriter, kind string) { w.Header().Set("Content-Type", kind) }
 	mux.HandleFunc("/heeds", func(w http.ResponseWriter, r *http.Request) {
+		typed(w, events)
 		flush(w, "hello ")
 		<-r.Context().Done()
 		flush(w, fmt.Sprint("bye ", errors.Is(context.Cause(r.Context()), ErrDraining)))
 	})
 	mux.HandleFunc("/writes", func(w http.ResponseWriter, r *http.Request) {
+		typed(w, lines)
 		for flush(w, "x") == nil {
 			time.Sleep(20 * time.Millisecond)
 		}
 		say("writing ended")
 	})
 	mux.HandleFunc("/stuck", func(w http.ResponseWriter, r *http.Request) {
+		typed(w, events)
 		flush(w, "stuck")
 		select {}
+	})
+	// A download is no stream: ended early it would look whole.
+	mux.HandleFunc("/export", func(w http.ResponseWriter, r *http.Request) {
+		typed(w, "text/csv")
+		for i := range 7 {
+			check(flush(w, fmt.Sprint(i)))
+			time.Sleep(100 * time.Millisecond)
+		}
+		fmt.Fprint(w, " whole ", r.Context().Err())
 	})
 	mux.HandleFunc("/poll", func(w http.ResponseWriter, r *http.Request) { <-r.Context().Done() })
 	mux.HandleFunc("/slow", func(w http.ResponseWriter, r *http.Request) {
@@ -185,7 +199,7 @@ func endless(options ...HookOption) {
 func TestEndlessAnswersEndInOrder(t *testing.T) {
 	t.Parallel()
 	c := start(t, "streams")
-	want := map[string]string{"GET /heeds": "200 hello bye true", "GET /stuck": "200 stuck", "GET /poll": "503 draining\n", "POST /slow": "200 slow <nil>"}
+	want := map[string]string{"GET /heeds": "200 hello bye true", "GET /stuck": "200 stuck", "GET /poll": "503 draining\n", "GET /export": "200 0123456 whole <nil>", "POST /slow": "200 slow <nil>"}
 	var wg sync.WaitGroup
 	ask := func(method, path string, matches func(string) bool) {
 		wg.Add(1)

@@ -60,7 +60,7 @@ func (rt *Runtime) serve(srv *http.Server, ln net.Listener, run func(net.Listene
 	}
 	s := &server{rt: rt, srv: srv, open: map[*conn]http.ConnState{}, gone: make(chan struct{}), endStreams: o.endStreams}
 	if o.streams {
-		s.streams = &streams{all: map[*stream]bool{}}
+		s.streams = &streams{endless: o.endless, all: map[*stream]bool{}}
 	}
 	s.ln = &listener{Listener: ln, s: s}
 	handler := srv.Handler

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"strings"
 	"sync"
 	"time"
 )
@@ -16,25 +17,39 @@ import (
 var ErrDraining = errors.New("graceshut: the process drains, this answer is to end")
 
 // EndStreamsAfter lets Serve end answers that would never end by themselves: server-sent events, long polls (docs/spec.md 9.6). From the
-// start of drain on the request context of every answer that has been flushed without a Content-Length is cancelled, with
+// start of drain on the request context of every stream is cancelled, with
 // ErrDraining as its cause: a handler that heeds it says its last words and returns, and the answer ends as every other. After d writing
 // fails with ErrDraining, the answer is given its last chunk and its connection closed, which is clean. A GET whose answer has
-// not begun by then counts as a long poll: its context is cancelled too, and it is answered 503. Other requests, and answers with a
-// Content-Length, have all the time of drain, and their contexts are never cancelled.
+// not begun by then counts as a long poll: its context is cancelled too, and it is answered 503.
+//
+// A stream is an answer that was flushed without a Content-Length and whose Content-Type is text/event-stream,
+// multipart/x-mixed-replace or one of types ("application/x-ndjson"). Other requests and answers have all the time of drain, and
+// their contexts are never cancelled: a download ended early would look complete to its client.
 //
 // Over HTTP/2 the last chunk waits for the handler to return. For gRPC see Runtime.Draining. Not given: off.
-func EndStreamsAfter(d time.Duration) HookOption {
+func EndStreamsAfter(d time.Duration, types ...string) HookOption {
 	return func(o *hookOptions) error {
 		if d < 0 {
 			return fail(ErrBadTime, "EndStreamsAfter(%v): give 0 or more", d)
 		}
 		o.endStreams, o.streams = d, true
+		o.endless = map[string]bool{"text/event-stream": true, "multipart/x-mixed-replace": true}
+		for _, one := range types {
+			o.endless[mediaType(one)] = true
+		}
 		return nil
 	}
 }
 
+func mediaType(contentType string) string {
+	kind, _, _ := strings.Cut(contentType, ";")
+	return strings.ToLower(strings.TrimSpace(kind))
+}
+
 // streams are the answers under way of one server with EndStreamsAfter.
 type streams struct {
+	endless map[string]bool // types of content
+
 	mu      sync.Mutex
 	all     map[*stream]bool
 	told    bool // drain has begun
@@ -52,7 +67,7 @@ type stream struct {
 	work    *Guard     // the request's unit
 	writer  http.ResponseWriter
 	begun   bool // its head is written
-	endless bool // flushed, without a length
+	endless bool // a stream that was flushed
 	ended   bool // the handler may write no more
 }
 
@@ -198,7 +213,7 @@ func (st *stream) Write(b []byte) (int, error) {
 // Unwrap is for http.ResponseController: deadlines, full duplex.
 func (st *stream) Unwrap() http.ResponseWriter { return st.writer }
 
-// Flush is what makes an answer endless: who has a length, or ends soon, needs none.
+// Flush is what makes a stream endless: an answer that ends soon needs none.
 func (st *stream) Flush() { _ = st.FlushError() }
 
 // FlushError is for http.ResponseController.
@@ -209,7 +224,8 @@ func (st *stream) FlushError() error {
 		return ErrDraining
 	}
 	st.begun = true
-	st.endless = st.endless || st.writer.Header().Get("Content-Length") == ""
+	header := st.writer.Header()
+	st.endless = st.endless || header.Get("Content-Length") == "" && st.of.endless[mediaType(header.Get("Content-Type"))]
 	st.of.mu.Lock()
 	told := st.of.told
 	st.of.mu.Unlock()
