@@ -511,6 +511,17 @@ int graceshut_set_own_handler(const graceshut_t *gs,
                               int has);
 
 /**
+ * For bindings that wait for the program themselves, because a thread of theirs always stands in `graceshut_wait`: the program was
+ * given its time, and the binding makes it leave now. Writes the report once more; once, after the plan. Any thread; blocks as long
+ * as writing the report takes. (spec 6.6)
+ *
+ * Errors: CLOSED, NULL.
+ *
+ * Pointers: As `graceshut_uninstall`.
+ */
+int graceshut_made_to_leave(const graceshut_t *gs);
+
+/**
  * The report as one JSON object, or null before every phase is over. Free it with `graceshut_string_free`. Any thread; never
  * blocks. (spec 11.1)
  *

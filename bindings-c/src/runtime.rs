@@ -269,6 +269,22 @@ pub unsafe extern "C" fn graceshut_set_own_handler(gs: *const graceshut_t, signo
     })
 }
 
+/// For bindings that wait for the program themselves, because a thread of theirs always stands in `graceshut_wait`: the program was
+/// given its time, and the binding makes it leave now. Writes the report once more; once, after the plan. Any thread; blocks as long
+/// as writing the report takes. (spec 6.6)
+///
+/// Errors: CLOSED, NULL.
+///
+/// # Safety
+/// As `graceshut_uninstall`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn graceshut_made_to_leave(gs: *const graceshut_t) -> c_int {
+    guard(|| {
+        // SAFETY: forwarded from the caller.
+        unsafe { handle(gs) }?.made_to_leave()
+    })
+}
+
 /// The report as one JSON object, or null before every phase is over. Free it with `graceshut_string_free`. Any thread; never
 /// blocks. (spec 11.1)
 ///

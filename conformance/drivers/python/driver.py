@@ -114,8 +114,8 @@ class Driver:
 
     def do_hold(self, act, _):
         trace("held")
-        # Blocked in this thread, or the signal would end the sleep and Python code would run.
-        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM, signal.SIGINT, signal.SIGHUP})
+        # All are blocked in this thread, or one of them would end the sleep and Python code would run.
+        signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
         libc = ctypes.PyDLL(None)  # keeps the GIL
         until = time.monotonic() + act["ms"] / 1000
         while (left := until - time.monotonic()) > 0:

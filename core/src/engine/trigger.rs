@@ -148,6 +148,8 @@ impl Engine {
                     self.end_prestop(now);
                 }
             }
+            // The end of the host is its leaving by then, and told as that (spec 6.6).
+            Life::Finished if matches!(reason.kind, ReasonKind::HostEnd | ReasonKind::Uncaught) => {}
             Life::Finished => self.record_trigger(at, reason, TriggerAction::Recorded),
         }
     }

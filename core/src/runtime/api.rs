@@ -397,6 +397,18 @@ impl Runtime {
         self.shared.by_itself.set_own_handler(signo, has)
     }
 
+    /// For bindings that wait for the program themselves, because a thread of theirs always stands in `wait`: the program was given
+    /// its time and is made to leave now. Writes the report once more; once, after the plan. Any thread; blocks as long as the
+    /// report takes (spec 6.6).
+    ///
+    /// # Errors
+    /// `Closed`.
+    pub fn made_to_leave(&self) -> Result<(), Error> {
+        self.shared.check_open()?;
+        self.shared.made_to_leave();
+        Ok(())
+    }
+
     /// For bindings whose shim is told that somebody set another handler: puts ours on top again, chaining to what is there.
     ///
     /// # Errors

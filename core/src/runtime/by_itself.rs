@@ -139,10 +139,15 @@ impl Shared {
         if self.by_itself.stage.compare_exchange(WAITS, OVER, SeqCst, SeqCst).is_err() {
             return;
         }
-        self.settle(Leaving::MadeTo, None);
+        self.made_to_leave();
         if let Some((_, plan)) = self.with_engine(|e| e.finished()) {
             self.host.exit(plan);
         }
+    }
+
+    /// The program was waited for and is made to leave now.
+    pub(super) fn made_to_leave(self: &Arc<Self>) {
+        self.settle(Leaving::MadeTo, None);
     }
 
     /// As the report's thread does it, for the one that took over from it.

@@ -16,8 +16,8 @@ use crate::engine::{Leaving, ReasonKind};
 use crate::inflight;
 use crate::report::{self, Report};
 
-/// A process that leaves so long after its plan says so.
-const LATE: Duration = Duration::from_secs(1);
+/// A process that leaves so long after its plan says so. Python waits a second for hooks that were abandoned.
+const LATE: Duration = Duration::from_secs(2);
 
 impl Shared {
     /// The host leaves by itself with `status`, after a plan that was over. Called by the thread that leaves.

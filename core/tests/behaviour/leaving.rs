@@ -83,7 +83,7 @@ fn handling() {
         "hang" => std::process::exit(0),
         "linger" => {
             let code = gs.wait(None).unwrap().exit.code;
-            std::thread::sleep(ms(1200));
+            std::thread::sleep(ms(2200));
             std::process::exit(code)
         }
         _ => park(),
@@ -210,7 +210,7 @@ fn r6_6_underscore_exit_leaves_the_report() {
 
 fn r6_6_a_process_that_lingers_says_so() {
     let end = term(kid("linger").env("GS_LEAVE", "at_once").env("GRACESHUT_REPORT", "stderr")).code(0);
-    end.said("graceshut: clean in").said("graceshut: the program left 1.");
+    end.said("graceshut: clean in").said("graceshut: the program left 2.");
 }
 
 fn bad_signals() {

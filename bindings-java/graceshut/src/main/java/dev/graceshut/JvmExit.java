@@ -115,7 +115,11 @@ final class JvmExit {
     private void letLeave() throws InterruptedException {
         Set<Thread> leavers = leavers(TimeUnit.MILLISECONDS.toNanos(ON_THE_WAY_MS));
         if (leavers.isEmpty() && !leaving) {
-            leavers = leavers(ByItself.time(gs, own));
+            long time = ByItself.time(gs, own);
+            leavers = leavers(time);
+            if (time > 0 && leavers.isEmpty() && !leaving) {
+                Lib.graceshut_made_to_leave(gs.handle());
+            }
         }
         for (Thread thread : leavers) {
             thread.join();

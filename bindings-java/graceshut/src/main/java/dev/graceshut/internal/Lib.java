@@ -92,6 +92,7 @@ public final class Lib {
     public static native int graceshut_host_end(Pointer gs, String error, int code);
     public static native int graceshut_warn(Pointer gs, String message);
     public static native int graceshut_rearm(Pointer gs, int signo, int chain);
+    public static native int graceshut_made_to_leave(Pointer gs);
     public static native int graceshut_set_own_handler(Pointer gs, int signo, int has);
     public static native int graceshut_hook_start(
             Pointer gs, String phase, String name, StartFn f, Pointer id, Pointer destroy, Pointer options, Pointer out);
