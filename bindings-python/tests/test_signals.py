@@ -2,6 +2,8 @@
 
 import signal
 
+import pytest
+
 
 def test_keyboard_interrupt_is_kept(child):
     c = child(
@@ -67,6 +69,37 @@ def test_asyncio_handlers_keep_working(child):
     c.ready().kill().end()
     assert c.rc == 0 and sorted(c.lines[1:]) == ["asyncio told", "flush"], c.words()
     assert c.report["reason"]["signal"] == "TERM"
+
+
+REREADS = {
+    "signal": """
+        signal.signal(signal.SIGHUP, lambda *_: print("read again"))
+        print("ready")
+        sys.exit(gs.wait())
+        """,
+    "asyncio": """
+        import asyncio
+        async def main():
+            asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, lambda: print("read again"))
+            print("ready")
+            await gs.stopped.wait()
+        asyncio.run(main())
+        sys.exit(gs.wait())
+        """,
+}
+
+
+@pytest.mark.parametrize("how", REREADS)
+def test_hup_is_left_to_a_program_that_handles_it(child, how):
+    """Spec 3.4: it reads its configuration again, as without graceshut."""
+    c = child("""
+        gs = graceshut.install(grace=10)
+        gs.hook("flush", lambda: print("flush"), name="f")""" + REREADS[how])
+    c.ready()
+    for _ in range(2):
+        c.kill(signal.SIGHUP).read_until("read again")
+    c.kill().end()
+    assert c.rc == 0 and [t["signal"] for t in c.report["triggers"]] == ["TERM"], c.words()
 
 
 def test_restore_and_reraise_is_the_same_shutdown(child):

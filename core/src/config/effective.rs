@@ -145,7 +145,11 @@ fn delay_text(a: AnnounceDelay) -> String {
 
 fn signal_rows(s: &SignalSetting, rows: &mut Vec<Row>) {
     let key = format!("signals.{}", signame::name_of(s.signo));
-    let action = if s.auto { "reload if a reload hook exists, else stop" } else { word(ACTIONS, &s.action) };
+    let action = if s.auto {
+        "reload if a reload hook exists, else stop unless the program handles it"
+    } else {
+        word(ACTIONS, &s.action)
+    };
     rows.push(row(key.as_str(), action, &s.origin));
     if let Some(grace) = s.grace {
         rows.push(row(format!("{key}.grace"), format_duration(grace), &s.grace_origin));

@@ -11,6 +11,7 @@ crate::suite!("signals",
     tests: [
         r3_4_hup_reloads_where_there_is_a_reload_hook,
         r3_4_hup_stops_where_there_is_none,
+        r3_4_hup_is_left_to_a_program_that_handles_it,
         r3_4_status_says_a_line,
         r3_4_ignored_at_start_stays_ignored,
         r3_4_other_signals_can_be_mapped,
@@ -22,7 +23,7 @@ crate::suite!("signals",
         r3_6_a_reload_hook_may_fail_and_panic,
         r3_8_threads_block_what_they_do_not_serve,
     ],
-    children: [reloading, statusing, mapped, replaced, taken_later, coalescing, failing_reload, masks]);
+    children: [reloading, rereading, statusing, mapped, replaced, taken_later, coalescing, failing_reload, masks]);
 
 fn reloading() {
     let gs = install(grace(2000)).unwrap();
@@ -50,6 +51,61 @@ fn r3_4_hup_reloads_where_there_is_a_reload_hook() {
 
 fn r3_4_hup_stops_where_there_is_none() {
     let mut kid = Kid::new("reloading").ready();
+    kid.signal(libc::SIGHUP);
+    assert_eq!(kid.end().code(0).said("flushed").report()["reason"]["signal"], "HUP");
+}
+
+static READ: AtomicU32 = AtomicU32::new(0);
+
+extern "C" fn read_again(_: i32) {
+    READ.fetch_add(1, SeqCst);
+}
+
+/// The daemon that reads its configuration again at HUP, as it did before it had graceshut.
+fn rereading() {
+    let handle = || unsafe {
+        let mut act: libc::sigaction = std::mem::zeroed();
+        act.sa_sigaction = read_again as extern "C" fn(i32) as usize;
+        libc::sigaction(libc::SIGHUP, &act, std::ptr::null_mut());
+    };
+    let later = arg("GS_ORDER") == "later";
+    if !later {
+        handle();
+    }
+    let signals = match arg("GS_NAMED").as_str() {
+        "yes" => vec![SignalRule { signo: libc::SIGHUP, action: Action::Stop, grace: None }],
+        _ => Vec::new(),
+    };
+    let gs = install(Options { signals, ..grace(2000) }).unwrap();
+    if later {
+        handle();
+        until("the repair", || gs.handlers().iter().all(|h| h.state == "ours"));
+    }
+    saying(&gs, "flush", "flushed");
+    std::thread::spawn(|| {
+        for n in 1.. {
+            until("HUP", || READ.load(SeqCst) >= n);
+            say(&format!("read again {n}"));
+        }
+    });
+    // It waits: what leaves first is another question.
+    serve(&gs);
+}
+
+fn r3_4_hup_is_left_to_a_program_that_handles_it() {
+    for order in ["first", "later"] {
+        let mut kid = Kid::new("rereading").env("GS_ORDER", order).ready();
+        for n in 1..=3 {
+            kid.signal(libc::SIGHUP);
+            kid.wait_for(&format!("read again {n}"));
+        }
+        kid.term();
+        let report = kid.end().code(0).said("flushed").report();
+        assert_eq!(report["triggers"].as_array().unwrap().len(), 1, "{report:#}");
+        assert_eq!(report["reason"]["signal"], "TERM");
+    }
+    // Who names HUP to graceshut means it.
+    let mut kid = Kid::new("rereading").env("GS_NAMED", "yes").ready();
     kid.signal(libc::SIGHUP);
     assert_eq!(kid.end().code(0).said("flushed").report()["reason"]["signal"], "HUP");
 }
