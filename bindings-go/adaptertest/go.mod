@@ -3,6 +3,7 @@ module github.com/graceshut/graceshut/bindings-go/adaptertest
 go 1.22
 
 require (
+	github.com/gorilla/websocket v1.5.3
 	github.com/graceshut/graceshut/bindings-go v0.0.0
 	github.com/valyala/fasthttp v1.51.0
 	golang.org/x/sync v0.8.0
