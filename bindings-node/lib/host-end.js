@@ -48,6 +48,9 @@ function counted() {
   return kinds;
 }
 
+/** The status Node gives a main module whose top-level await never settled. */
+const UNSETTLED = 13;
+
 class HostEnd {
   /**
    * @param native the addon
@@ -63,6 +66,8 @@ class HostEnd {
     this.wantsOut = false;
     /** The status of the first process.exit that was put off. */
     this.proposed = undefined;
+    /** The loop emptied, and that was the trigger. */
+    this.emptied = false;
     this.listeners = {
       beforeExit: () => this.onLoopEmpty(),
       exit: (code) => this.onExit(code),
@@ -113,6 +118,7 @@ class HostEnd {
         const now = counted();
         for (const [name, n] of now) if (n > (before.get(name) ?? 0)) return;
         this.native.hostEnd(null, exitCode(0));
+        this.emptied = true;
       }
       if (state() !== 'idle') this.stopping();
     });
@@ -209,13 +215,18 @@ class HostEnd {
 
   /**
    * Leaves with the decided status; once. Exit listeners run. An exit that was put off when the status was decided already is kept
-   * (spec 6.5).
+   * (spec 6.5), and so is the 13 of a top-level await that never settles.
    */
   leave(code) {
     if (this.left) return;
     this.left = true;
-    process.exit(code === 0 ? (this.proposed ?? 0) : code);
+    process.exit(code === 0 ? (this.proposed ?? (this.emptied && unsettled() ? UNSETTLED : 0)) : code);
   }
+}
+
+/** A top-level await of the main module has not settled: Node's own exit listener, which sets the status then, is still there. */
+function unsettled() {
+  return process.exitCode === undefined && process.listeners('exit').some((listener) => listener.name === 'handleProcessExit');
 }
 
 function rejected(error) {

@@ -167,3 +167,13 @@ test('SIGKILL cannot be held, and a process stopped and continued ends in time',
   await finish(it);
   assert.equal(it.status, 0, describe(it));
 });
+
+test('a top-level await that never settles keeps Node’s status, after all hooks; one that a hook settles ends as ever', async () => {
+  const esm = `import { install } from 'graceshut'; const gs = install();`;
+  const never = await ended(`${esm} gs.hook('flush', () => say('flush')); await new Promise(() => {});`, { esm: true });
+  assert.deepEqual([never.status, never.lines], [13, ['flush']], describe(never));
+  const settled = await ended(`${esm} await new Promise((done) => gs.hook('flush', done)); await gs.wait(); say('over');`, { esm: true });
+  assert.deepEqual([settled.status, settled.lines], [0, ['over']], describe(settled));
+  const signal = await signalled(`${esm} stay(); say('ready'); await new Promise(() => {});`, { esm: true });
+  assert.equal(signal.status, 0, describe(signal));
+});

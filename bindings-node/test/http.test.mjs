@@ -300,3 +300,40 @@ test('uninstall lets the server go; wrong options are named', async () => {
   assert.match(lines[2], /bad_value .*options of http\(\) have to be an object, not null/);
   assert.deepEqual(lines.slice(3), ['true true false', '200']);
 });
+
+test('a stop of its own that resets newcomers finds none to reset: its close() is done at once, also in announce', async () => {
+  for (const install of ['', `announceDelay: '3s'`]) {
+    const it = await served({ install, more: `let over = false;
+      const mine = new Set();
+      server.on('connection', (socket) => (over ? socket.destroy() : mine.add(socket)));
+      server.on('request', (req, res) => res.on('finish', () => over && req.socket.destroy()));
+      process.on('SIGTERM', () => { over = true; server.close(() => say('closed')); say('stopping'); });` });
+    const slow = await raw(it.port, GET('/begun'));
+    await slow.hears('first');
+    it.kill();
+    await it.said('stopping');
+    const ends = [];
+    const come = async () => {
+      while (!it.stdout.includes('closed')) {
+        const end = await ask(it.port, '/').then((r) => r.status, (e) => e.code);
+        ends.push(end);
+        if (end === 'ECONNREFUSED') return;
+      }
+    };
+    await Promise.all([come(), come(), come()]);
+    await slow.hears('last');
+    await it.said('closed');
+    const closedAfter = performance.now() - it.killedAt;
+    await finish(it);
+    assert.equal(it.status, 0, describe(it));
+    assert.ok(!ends.includes('ECONNRESET') && ends.includes('ECONNREFUSED'), ends.join());
+    assert.ok(closedAfter < 2500, `${closedAfter} ms`);
+  }
+});
+
+test('a stop of its own that comes after ours is no error for it', async () => {
+  const it = await served({ more: `process.on('SIGTERM', () => setTimeout(() => server.close((e) => { say(e ? e.code : 'closed'); process.exit(e ? 1 : 3); }), 900));` });
+  it.kill();
+  await finish(it);
+  assert.deepEqual([it.status, it.lines.at(-1)], [3, 'closed'], describe(it));
+});

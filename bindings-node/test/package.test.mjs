@@ -38,6 +38,7 @@ test('the tarballs hold exactly what they should', () => {
     'lib/adapters/kafkajs/messages.js',
     'lib/adapters/listener.js',
     'lib/adapters/options.js',
+    'lib/adapters/own-stop.js',
     'lib/adapters/sockets.js',
     'lib/adapters/spread.js',
     'lib/adapters/streams.js',

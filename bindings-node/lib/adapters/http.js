@@ -17,6 +17,7 @@ const { GraceshutError } = require('../error.js');
 const { outside } = require('../hooks.js');
 const { describe, milliseconds } = require('../options.js');
 const { ok, refuse } = require('./answers.js');
+const { CONNECTED, OURS, closedAlready, isKnown, watchesConnections } = require('./own-stop.js');
 const { CLOSED, PART, checked } = require('./options.js');
 const { descriptor, serverOf } = require('./sockets.js');
 const { endAnswer, endStream, isEndless } = require('./streams.js');
@@ -31,6 +32,10 @@ const LINGER_MS = 1000;
 const CUT_MS = 100;
 /** A stream number no session reaches: the first of the two GOAWAYs of RFC 9113 6.8. */
 const ANY_STREAM = 2 ** 31 - 1;
+
+/** Where the program closes the server in its own way: no newcomer for this long, and at most this long is waited for that. */
+const EMPTIED_MS = 50;
+const QUEUE_LIMIT_MS = 500;
 
 const CONNECTION = Symbol('graceshut.connection');
 const SERVED = Symbol.for('graceshut.http');
@@ -107,6 +112,10 @@ class Served {
     /** And by a new connection. */
     this.connected = false;
     this.listenerClosed = false;
+    /** The program stops this server in its own way (yieldTo). */
+    this.yielded = false;
+    /** When the last connection came. */
+    this.lastCame = 0;
   }
 
   begin() {
@@ -114,10 +123,11 @@ class Served {
     const secure = typeof server.setSecureContext === 'function';
     // What an HTTP/2 session reads is no connection of HTTP/1; a secure server may have both.
     const plain = !secure && typeof server.updateSettings !== 'function';
-    if (plain) server.on('connection', (socket) => this.adopt(socket));
-    else server.on('connection', () => this.came(true));
+    const on = (event, f) => server.on(event, Object.assign(f, { [OURS]: true }));
+    if (plain) on('connection', (socket) => this.adopt(socket));
+    else on('connection', () => this.came(true));
     if (secure) {
-      server.on('secureConnection', (socket) => {
+      on('secureConnection', (socket) => {
         if (socket.alpnProtocol !== 'h2') this.adopt(socket);
       });
     }
@@ -144,12 +154,18 @@ class Served {
       } else if (event === 'upgrade' || event === 'connect') {
         if (served.upgrade(a, b)) return true;
       }
-      return Reflect.apply(emit, this, arguments);
+      if (!CONNECTED.has(event)) return Reflect.apply(emit, this, arguments);
+      if (served.yielded) return served.admit(event, a);
+      const told = Reflect.apply(emit, this, arguments);
+      served.newcomer(a);
+      return told;
     };
     // Somebody else who closes the server at the signal would reset whoever waits in its queue: it gets its 'close' from us.
     server.close = function (callback) {
+      if (served.listenerClosed && typeof callback === 'function') return closedAlready(this, callback);
       if (served.listenerClosed || !server.listening || !served.hasBegun()) return Reflect.apply(close, this, arguments);
       if (typeof callback === 'function') this.once('close', AsyncResource.bind(callback));
+      if (watchesConnections(this)) served.yieldTo();
       return this;
     };
     const [ourEmit, ourClose] = [server.emit, server.close];
@@ -300,7 +316,7 @@ class Served {
   look(began, late) {
     const now = performance.now();
     const waited = now - began;
-    if (this.server.listening && !this.listenerClosed) {
+    if (this.server.listening && !this.listenerClosed && !this.yielded) {
       const { asked, connected } = this;
       this.asked = this.connected = false;
       if (late || this.linger.step(asked, this.somebodyIsSilent(), descriptor(this.server), connected)) {
@@ -319,6 +335,39 @@ class Served {
       }
     }
     if (waited >= this.window || late) for (const session of this.sessions) if (!session.closed) session.close();
+  }
+
+  newcomer(socket) {
+    this.lastCame = performance.now();
+    if (socket?.destroyed && this.hasBegun()) this.yieldTo();
+  }
+
+  /** Who waited in the queue is heard: the program's own listeners would reset it. */
+  admit(event, socket) {
+    this.lastCame = performance.now();
+    const heard = this.server.rawListeners(event).filter(isKnown);
+    for (const listener of heard) listener.call(this.server, socket);
+    return heard.length > 0;
+  }
+
+  /**
+   * The program turns newcomers away itself, by a reset: better they meet no listener. The kernel turns them away from now on, who waits in
+   * the accept queue is answered, and the listener is closed.
+   */
+  async yieldTo() {
+    if (this.yielded || this.listenerClosed || !this.server.listening) return;
+    this.yielded = true;
+    const fd = descriptor(this.server);
+    if (fd !== -1) {
+      new this.native.Linger(0).step(false, false, fd, false); // without time for more it turns newcomers away at its first step
+      const until = performance.now() + QUEUE_LIMIT_MS;
+      this.lastCame = performance.now();
+      do await turn();
+      while (performance.now() - this.lastCame < EMPTIED_MS && performance.now() < until);
+    }
+    if (this.listenerClosed || !this.server.listening) return;
+    this.listenerClosed = true;
+    outside(() => this.closeListener());
   }
 
   /** Not close() of http.Server, which ends idle connections at once: they have their window. */
