@@ -20,6 +20,7 @@ EVERY = {
     "aiohttp, factory": (AIOHTTP, "factory", True),
     "aiohttp, runner": (AIOHTTP, "runner", True),
     "aiohttp, followed by the program": (AIOHTTP, "followed", True),
+    "aiohttp, the factory installs": (AIOHTTP, "installs", True),
     "uvicorn's, derived": ("gunicorn_apps.Derived", "asgi", True),
     "uvicorn's, ASGI 2": ("uvicorn_worker.UvicornWorker", "asgi2", False),
     "uvicorn's, WSGI": ("gunicorn_apps.Wsgi", "wsgi", False),

@@ -37,6 +37,14 @@ async def followed():
     return made
 
 
+async def installs():
+    import graceshut
+
+    # Other options than those of an install without any.
+    graceshut.install(grace_normal=5)
+    return await followed()
+
+
 async def asgi(scope, receive, send):
     assert scope["type"] == "http"
     await asyncio.sleep(1 if scope["path"] == "/slow" else 0)

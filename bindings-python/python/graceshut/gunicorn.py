@@ -54,9 +54,6 @@ def on_starting(arbiter: Any) -> None:
 
 def post_worker_init(worker: Any) -> None:
     """In a worker, once it has the app: the plan, and the middleware."""
-    global _server_here
-    from . import _server
-
     kind = _kind(worker)
     if kind is None:
         worker.log.warning(
@@ -65,22 +62,10 @@ def post_worker_init(worker: Any) -> None:
         )
         return
     if kind == "aiohttp":
-        worker.wsgi = _followed(worker.wsgi)
-    else:
-        setattr(worker, "asgi" if hasattr(worker, "asgi") else "wsgi", _wrapped(_app(worker), kind == "asgi"))
-    server = _server_here = _server.of()
-    server.gone, server.stop_waits = threading.Event(), True
-    if _all_stop is not None:
-        flag = _all_stop
-        # A worker that goes alone (reload, TTOU, max_requests) leaves the queue to the others at once.
-        server.whole = lambda: bool(flag[0])
-        server.all_holders_stop = True
-    grace = server.gs.config().get("grace", {}).get("value")
-    if grace is not None and server.gs._seconds(grace, "grace") > worker.cfg.graceful_timeout:
-        worker.log.warning(
-            "graceshut: grace is %s, but gunicorn kills its workers after graceful_timeout = %s s",
-            grace, worker.cfg.graceful_timeout,
-        )
+        _follow(worker)
+        return
+    setattr(worker, "asgi" if hasattr(worker, "asgi") else "wsgi", _wrapped(_app(worker), kind == "asgi"))
+    server = _begin(worker)
     if kind == "wsgi":
         if hasattr(worker, "max_keepalived"):
             # With no room for kept connections gthread closes them after their next answer. Those it has stay.
@@ -96,6 +81,27 @@ def worker_exit(arbiter: Any, worker: Any) -> None:
     server = _server_here
     if server is not None and server.pid == os.getpid() and server.gone is not None:
         server.gone.set()
+
+
+def _begin(worker: Any) -> Server:
+    """The plan of this worker; made here if the app has made none."""
+    global _server_here
+    from . import _server
+
+    server = _server_here = _server.of()
+    server.gone, server.stop_waits = threading.Event(), True
+    if _all_stop is not None:
+        flag = _all_stop
+        # A worker that goes alone (reload, TTOU, max_requests) leaves the queue to the others at once.
+        server.whole = lambda: bool(flag[0])
+        server.all_holders_stop = True
+    grace = server.gs.config().get("grace", {}).get("value")
+    if grace is not None and server.gs._seconds(grace, "grace") > worker.cfg.graceful_timeout:
+        worker.log.warning(
+            "graceshut: grace is %s, but gunicorn kills its workers after graceful_timeout = %s s",
+            grace, worker.cfg.graceful_timeout,
+        )
+    return server
 
 
 #: Where the workers are defined that serve WSGI apps alone. Others may be given something else.
@@ -134,24 +140,28 @@ def _takes(app: Any, count: int) -> bool:
     return True
 
 
-def _followed(app: Any) -> Any:
-    """An aiohttp application, or the coroutine function that makes it or its runner in the worker's loop."""
+def _follow(worker: Any) -> None:
+    """aiohttp's: its application, or the coroutine function that makes it or its runner in the worker's loop."""
     from . import aiohttp
 
     def follow(made: Any) -> Any:
         application = getattr(made, "app", made)
+        if not hasattr(application, "on_response_prepare"):
+            return made  # the worker's to refuse
         if not aiohttp.is_followed(application):
             aiohttp.follow(application, ready=ready, live=live, end_streams_after=end_streams_after, stream_types=stream_types)
+        _begin(worker)
         return made
 
+    app = worker.wsgi
     if not inspect.iscoroutinefunction(app):
-        # What is neither is the worker's to refuse.
-        return follow(app) if hasattr(app, "on_response_prepare") else app
+        follow(app)
+        return
 
     async def make() -> Any:
-        return follow(await app())
+        return follow(await app())  # it may install with options of its own
 
-    return make
+    worker.wsgi = make
 
 
 def _wrapped(app: Any, is_asgi: bool) -> Any:
