@@ -71,6 +71,8 @@ CASES = [
     Case("gunicorn, gevent", ["gunicorn", "gevent"], quick=True,
          **_gunicorn("gevent", "wsgi_app:app", "bare_app:wsgi", lifespan=False)),
     Case("gunicorn, asgi", ["gunicorn"], **_gunicorn("asgi", "asgi_plain:app", "bare_app:asgi")),
+    Case("gunicorn, aiohttp worker", ["gunicorn", "aiohttp"], quick=True,
+         **_gunicorn("aiohttp.GunicornWebWorker", "gunicorn_apps:hooked", "gunicorn_apps:factory")),
     Case("gunicorn, uvicorn worker", ["gunicorn", "uvicorn-worker"],
          **_gunicorn("uvicorn_worker.UvicornWorker", "asgi_plain:app", "bare_app:asgi")),
     Case("daphne", ["daphne"], MIDDLEWARE, ["daphne", "-v", "0", "-p", "{port}", "asgi_app:app"],

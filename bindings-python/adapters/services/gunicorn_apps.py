@@ -17,7 +17,7 @@ async def work(request):
 
 def application():
     made = web.Application()
-    made.add_routes([web.get("/", work), web.get("/slow", work)])
+    made.add_routes([web.route("*", "/", work), web.get("/slow", work)])
     return made
 
 
@@ -43,6 +43,12 @@ async def installs():
     # Other options than those of an install without any.
     graceshut.install(grace_normal=5)
     return await followed()
+
+
+async def hooked():
+    import hooks  # noqa: F401
+
+    return application()
 
 
 async def asgi(scope, receive, send):
