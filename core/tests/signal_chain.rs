@@ -11,9 +11,10 @@ mod common_signal;
 
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 
-use common_signal::{Handler, arm, caught_now, host_calls, host_handler, raise, raw, set, start};
+use common_signal::{Handler, arm, caught_now, exited, forked, host_calls, host_handler, raise, raw, set, start};
+use graceshut::signal::neighbour::{another_hears, called_after_ours, handler_now};
 use graceshut::signal::{self, Chain, Disarmed, MAX_REPAIRS};
-use libc::{SA_NODEFER, SA_RESETHAND, SA_RESTART, SA_SIGINFO, SIGHUP, SIGINT, SIGTERM, SIGUSR1};
+use libc::{SA_NODEFER, SA_RESETHAND, SA_RESTART, SA_SIGINFO, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1};
 
 children! {
     "chained" => chained,
@@ -28,6 +29,11 @@ children! {
     "repair" => repair,
     "disarm" => disarm,
     "again" => again,
+    "takes_itself_out" => takes_itself_out,
+    "nothing_below" => nothing_below,
+    "two_plugins" => two_plugins,
+    "for_ever" => for_ever,
+    "ignores" => ignores,
 }
 
 fn chained() {
@@ -282,8 +288,7 @@ fn a_handler_that_jumps_away_is_chained_next_time() {
 
 fn repair() {
     arm(&[SIGTERM, SIGHUP], Chain::Always);
-    let ours = raw(SIGTERM).handler;
-    assert!(signal::look(true).is_empty());
+    assert!(handler_now(SIGTERM).unwrap().ours && signal::look(true).is_empty());
     let exe = std::env::current_exe().unwrap().to_string_lossy().into_owned();
     for n in 1..=5 {
         set(SIGTERM, host_handler as *const () as usize, SA_SIGINFO);
@@ -293,7 +298,7 @@ fn repair() {
         assert_eq!(found[0].repaired, n <= MAX_REPAIRS, "{n}");
         assert_eq!(found[0].by.as_deref(), Some(exe.as_str()));
         assert_eq!(signal::repairs(SIGTERM), n.min(MAX_REPAIRS));
-        assert_eq!(raw(SIGTERM).handler == ours, n <= MAX_REPAIRS);
+        assert_eq!(handler_now(SIGTERM).unwrap().ours, n <= MAX_REPAIRS);
         let before = host_calls();
         raise(SIGTERM);
         assert_eq!(host_calls(), before + 1, "the host's handler runs in any case");
@@ -304,7 +309,7 @@ fn repair() {
         set(SIGTERM, libc::SIG_DFL, 0);
         signal::rearm(SIGTERM, Chain::Always).unwrap();
     }
-    assert_eq!((signal::repairs(SIGTERM), raw(SIGTERM).handler), (MAX_REPAIRS, ours));
+    assert_eq!((signal::repairs(SIGTERM), handler_now(SIGTERM).unwrap().ours), (MAX_REPAIRS, true));
     // By a library, by SIG_DFL, and by code that lies in no object.
     set(SIGHUP, libc::SIG_IGN, 0);
     assert_eq!(signal::look(true)[0].by.as_deref(), Some("SIG_IGN"));
@@ -317,7 +322,7 @@ fn repair() {
         unsafe { libc::mmap(std::ptr::null_mut(), 4096, libc::PROT_READ, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS, -1, 0) };
     set(SIGHUP, page as usize, 0);
     assert_eq!(signal::look(true)[0].by, None);
-    assert_eq!(signal::repairs(SIGHUP), 3);
+    assert_eq!(signal::repairs(SIGHUP), 2, "the ignored HUP was left alone");
 }
 
 #[test]
@@ -370,4 +375,175 @@ fn again() {
 fn disarm_restores_or_leaves() {
     start("disarm").ends_well();
     start("again").ends_well();
+}
+
+/// A plugin's handler that only returns, in memory that goes with the plugin.
+struct Plugin(*mut libc::c_void);
+
+impl Plugin {
+    fn load() -> Plugin {
+        let (prot, flags) = (libc::PROT_READ | libc::PROT_WRITE | libc::PROT_EXEC, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS);
+        let page = unsafe { libc::mmap(std::ptr::null_mut(), 4096, prot, flags, -1, 0) };
+        assert_ne!(page, libc::MAP_FAILED);
+        let code: &[u8] = if cfg!(target_arch = "x86_64") { &[0xc3] } else { &[0xc0, 0x03, 0x5f, 0xd6] };
+        unsafe { std::ptr::copy_nonoverlapping(code.as_ptr(), page.cast(), code.len()) };
+        Plugin(page)
+    }
+
+    /// Takes TERM; gives what it saved.
+    fn on(&self) -> libc::sigaction {
+        let mut new: libc::sigaction = unsafe { std::mem::zeroed() };
+        new.sa_sigaction = self.0 as usize;
+        let mut old: libc::sigaction = unsafe { std::mem::zeroed() };
+        assert_eq!(unsafe { libc::sigaction(SIGTERM, &new, &mut old) }, 0);
+        old
+    }
+
+    fn unload(self) {
+        assert_eq!(unsafe { libc::munmap(self.0, 4096) }, 0);
+    }
+}
+
+fn put_back(old: &libc::sigaction) {
+    assert_eq!(unsafe { libc::sigaction(SIGTERM, old, std::ptr::null_mut()) }, 0);
+}
+
+fn takes_itself_out() {
+    set(SIGTERM, host_handler as *const () as usize, SA_SIGINFO | SA_RESTART);
+    let hosts = raw(SIGTERM);
+    arm(&[SIGTERM], Chain::UnlessItExits);
+    for n in 0..5 {
+        let plugin = Plugin::load();
+        let saved = plugin.on();
+        let repaired = signal::look(true)[0].repaired;
+        assert_eq!(repaired, n < MAX_REPAIRS);
+        if repaired {
+            assert_eq!(called_after_ours(SIGTERM), Some(plugin.0 as usize));
+            raise(SIGTERM);
+            assert_eq!(caught_now(), [SIGTERM]);
+        }
+        put_back(&saved);
+        plugin.unload();
+        // Before a look, here and in a child that is not armed; and after one.
+        let before = host_calls();
+        raise(SIGTERM);
+        assert_eq!((caught_now(), host_calls()), (vec![SIGTERM], before + 1), "{n}");
+        let in_child = || {
+            raise(SIGTERM);
+            i32::from(host_calls() != before + 2)
+        };
+        assert_eq!(exited(forked(in_child)), Some(0));
+        assert_eq!(called_after_ours(SIGTERM), Some(hosts.handler));
+        assert!(signal::look(true).is_empty());
+        raise(SIGTERM);
+        assert_eq!((caught_now(), host_calls()), (vec![SIGTERM], before + 2), "{n}");
+    }
+    assert_eq!(signal::disarm(), [Disarmed::Restored(SIGTERM)]);
+    assert_eq!(raw(SIGTERM), hosts);
+}
+
+fn nothing_below() {
+    arm(&[SIGTERM], Chain::UnlessItExits);
+    let plugin = Plugin::load();
+    let saved = plugin.on();
+    assert!(another_hears(SIGTERM) && signal::look(true)[0].repaired);
+    raise(SIGTERM);
+    assert!(another_hears(SIGTERM), "called after ours");
+    put_back(&saved);
+    plugin.unload();
+    assert!(!another_hears(SIGTERM), "before a look");
+    raise(SIGTERM);
+    assert!(signal::look(true).is_empty() && !another_hears(SIGTERM));
+    raise(SIGTERM);
+    assert_eq!(caught_now(), [SIGTERM; 3]);
+    assert_eq!(signal::disarm(), [Disarmed::Restored(SIGTERM)]);
+    assert_eq!(raw(SIGTERM).handler, libc::SIG_DFL);
+}
+
+fn two_plugins() {
+    set(SIGTERM, host_handler as *const () as usize, SA_SIGINFO);
+    arm(&[SIGTERM], Chain::Always);
+    over_ours(b);
+    assert!(signal::look(true)[0].repaired);
+    C_SAVED.store(set(SIGTERM, c as *const () as usize, SA_SIGINFO), Ordering::SeqCst);
+    assert!(signal::look(true)[0].repaired);
+    let calls = || (C_CALLS.load(Ordering::SeqCst), B_CALLS.load(Ordering::SeqCst), host_calls());
+    raise(SIGTERM);
+    assert_eq!((calls(), caught_now()), ((1, 1, 1), vec![SIGTERM]));
+    // The later one goes: the earlier one is still called, and what it leads back to.
+    set(SIGTERM, C_SAVED.load(Ordering::SeqCst), SA_SIGINFO);
+    for n in 2..=3 {
+        raise(SIGTERM);
+        assert_eq!((calls(), caught_now()), ((1, n, n), vec![SIGTERM]));
+        assert!(signal::look(true).is_empty());
+    }
+    // The earlier one goes, and before a look the later one comes again: what that one replaced no longer has the earlier one.
+    set(SIGTERM, B_SAVED.load(Ordering::SeqCst), SA_SIGINFO);
+    C_SAVED.store(set(SIGTERM, c as *const () as usize, SA_SIGINFO), Ordering::SeqCst);
+    raise(SIGTERM);
+    assert_eq!((calls(), caught_now()), ((2, 3, 4), vec![SIGTERM]));
+    assert!(signal::look(true)[0].repaired);
+    raise(SIGTERM);
+    assert_eq!((calls(), caught_now()), ((3, 3, 5), vec![SIGTERM]));
+}
+
+/// A binding's shim is told of every change: more of them than there are entries.
+fn for_ever() {
+    set(SIGTERM, host_handler as *const () as usize, SA_SIGINFO);
+    arm(&[SIGTERM], Chain::Always);
+    for n in 1..=100 {
+        let plugin = Plugin::load();
+        let saved = plugin.on();
+        signal::rearm(SIGTERM, Chain::Always).unwrap();
+        raise(SIGTERM);
+        put_back(&saved);
+        plugin.unload();
+        raise(SIGTERM);
+        assert_eq!((caught_now(), host_calls()), (vec![SIGTERM; 2], n));
+    }
+}
+
+#[test]
+fn a_handler_that_puts_ours_back_is_called_no_more() {
+    start("takes_itself_out").ends_well();
+    start("nothing_below").ends_well();
+    start("two_plugins").ends_well();
+    start("for_ever").ends_well();
+}
+
+fn ignores() {
+    set(SIGQUIT, host_handler as *const () as usize, SA_SIGINFO);
+    arm(&[SIGHUP, SIGINT, SIGQUIT, SIGTERM], Chain::Always);
+    for signo in [SIGHUP, SIGINT, SIGQUIT] {
+        let ours = set(signo, libc::SIG_IGN, 0);
+        for _ in 0..5 {
+            let found = signal::look(true);
+            assert_eq!((found.len(), found[0].signo, found[0].repaired, found[0].ignored), (1, signo, false, true));
+        }
+        raise(signo);
+        assert_eq!((caught_now(), raw(signo).handler), (vec![], libc::SIG_IGN));
+        set(signo, ours, SA_SIGINFO);
+        raise(signo);
+        assert_eq!((caught_now(), signal::repairs(signo)), (vec![signo], 0));
+        assert!(signal::look(true).is_empty());
+    }
+    assert_eq!(host_calls(), 1, "QUIT's, when ours was back");
+    set(SIGINT, libc::SIG_IGN, 0);
+    let _ = signal::look(true);
+    set(SIGINT, host_handler as *const () as usize, SA_SIGINFO);
+    let found = signal::look(true);
+    assert!(found[0].repaired && !found[0].ignored);
+    raise(SIGINT);
+    assert_eq!((caught_now(), host_calls()), (vec![SIGINT], 2));
+    set(SIGTERM, libc::SIG_IGN, 0);
+    let found = signal::look(true);
+    assert!(found[0].repaired && !found[0].ignored, "TERM is what a supervisor ends the program with");
+    set(SIGHUP, libc::SIG_IGN, 0);
+    let done = signal::disarm();
+    assert!(done.contains(&Disarmed::LeftForeign(SIGHUP)) && raw(SIGHUP).handler == libc::SIG_IGN, "{done:?}");
+}
+
+#[test]
+fn what_the_program_ignores_is_left_so() {
+    start("ignores").ends_well();
 }

@@ -1,6 +1,6 @@
 //! A copy of graceshut as another process sees it in this one's memory: `graceshut doctor` finds [`Header`] there.
 
-use super::rendezvous::{ABI_MAJOR, ACTIVE, HEADER, Header};
+use super::rendezvous::{self, ABI_MAJOR, ACTIVE, HEADER, Header};
 
 /// What a look from outside finds.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -11,8 +11,16 @@ pub struct Copy {
     pub owner_pid: u32,
     /// Its version.
     pub version: String,
-    /// Where its signal handler is; 0 before it first armed.
+    /// Where the first entry of its signal handler is; 0 before it first armed.
     pub handler: u64,
+}
+
+impl Copy {
+    /// True when the kernel's handler at `address` is this copy's: each repair puts another entry of it in place.
+    #[must_use]
+    pub fn handles(&self, address: u64) -> bool {
+        rendezvous::is_entry(self.handler, address)
+    }
 }
 
 /// The first eight bytes of every copy's header; it lies at a multiple of eight, in writable memory of a mapped file.
@@ -45,6 +53,9 @@ mod tests {
         let bytes = unsafe { std::slice::from_raw_parts(std::ptr::from_ref(own).cast::<u8>(), LEN) };
         let copy = parse(bytes).unwrap();
         assert_eq!(copy.version, env!("CARGO_PKG_VERSION"));
+        let armed = Copy { handler: 0x1000, ..copy };
+        assert!(armed.handles(0x1000) && armed.handles(0x10f0) && !armed.handles(0x1008) && !armed.handles(0x1100));
+        assert!(!Copy { handler: 0, ..armed }.handles(0));
         assert_eq!(parse(&bytes[..40]), None, "cut short");
         assert_eq!(parse(&[0; 128]), None);
         let mut other = bytes.to_vec();

@@ -37,8 +37,13 @@ pub const ACTIVE: u32 = 2;
 
 /// A disposition as it crosses copies: handler, flags, restorer, mask.
 pub type Disposition = [u64; 4];
-/// Answers 1 and writes what the copy saved for the signal, or 0.
-pub type SavedFn = unsafe extern "C" fn(signo: i32, out: *mut Disposition) -> i32;
+/// Where `handler` is an entry of the copy: answers 1 and writes what lies under it for the signal. Else 0.
+pub type SavedFn = unsafe extern "C" fn(handler: usize, signo: i32, out: *mut Disposition) -> i32;
+
+/// How many entries a copy's signal handler has (`signal::entry`).
+pub const ENTRIES: usize = 16;
+/// How far from each other they begin.
+pub const ENTRY_BYTES: usize = 16;
 
 /// What every copy shows to the others. ABI: fields are only ever appended, also when `abi_major` changes, so that
 /// incompatible copies can at least tell that they are.
@@ -57,7 +62,7 @@ pub struct Header {
     table_size: AtomicU32,
     version: [u8; 32],
     alive: unsafe extern "C" fn() -> u32,
-    /// Address of the copy's signal handler, 0 before it first armed.
+    /// Address of the first of the [`ENTRIES`] of the copy's signal handler, 0 before it first armed.
     handler: AtomicUsize,
     /// A [`SavedFn`], 0 before it first armed.
     saved: AtomicUsize,
@@ -177,7 +182,7 @@ impl Header {
         }
     }
 
-    /// Lets the other copies know our handler and how to ask for what it replaced (A11: nobody may chain to it).
+    /// Lets the other copies know our handler's first entry and how to ask for what it replaced (A11: nobody may chain to it).
     pub(crate) fn show_handler(&self, handler: usize, saved: SavedFn) {
         self.saved.store(saved as usize, Ordering::SeqCst);
         self.handler.store(handler, Ordering::SeqCst);
@@ -478,20 +483,26 @@ pub fn resign(own: &'static Header) {
     }
 }
 
+/// True when a signal handler at `address` is one of the entries that begin at `first` (0: the copy never armed).
+pub(super) fn is_entry(first: u64, address: u64) -> bool {
+    let all = (ENTRIES * ENTRY_BYTES) as u64;
+    first != 0 && address.checked_sub(first).is_some_and(|at| at < all && at.is_multiple_of(ENTRY_BYTES as u64))
+}
+
 /// When `handler` is the handler of another copy: what that copy saved for `signo` (A11: never chain to a copy; in a
 /// fork child it would take the signal for one that must kill).
 pub(crate) fn saved_by_copy(handler: usize, signo: i32) -> Option<Disposition> {
     let mut found = None;
     each_header(&mut |header, _| {
         let saved = header.saved.load(Ordering::SeqCst);
-        if ptr::eq(header, &OWN) || header.handler.load(Ordering::SeqCst) != handler || saved == 0 {
+        if ptr::eq(header, &OWN) || !is_entry(header.handler.load(Ordering::SeqCst) as u64, handler as u64) || saved == 0 {
             return false;
         }
         // SAFETY: the copy stored a SavedFn there (`show_handler`), and nothing else ever.
         let ask = unsafe { std::mem::transmute::<usize, SavedFn>(saved) };
         let mut out: Disposition = [0; 4];
         // SAFETY: `out` is valid for the write; the function has no other precondition.
-        let known = unsafe { ask(signo, &raw mut out) };
+        let known = unsafe { ask(handler, signo, &raw mut out) };
         // Zeroes are SIG_DFL, which is what a copy that knows nothing has replaced.
         found = Some(if known == 0 { [0; 4] } else { out });
         true

@@ -179,7 +179,7 @@ pub struct LeaveInfo {
 pub struct HandlerInfo {
     /// The signal's name.
     pub signal: String,
-    /// `ours`, `ignored` (inherited as ignored and left so) or `replaced`.
+    /// `ours`, `ignored` (inherited as ignored, or ignored by the program since, and left so) or `replaced`.
     pub state: String,
     /// How often it had to be put back.
     pub repairs: u32,

@@ -66,12 +66,14 @@ pub(super) struct Looks {
     step: usize,
     last: At,
     next: At,
+    /// Bit n - 1: at the last look signal n was ignored by the program, and an event has said so.
+    ignored: u64,
 }
 
 impl Looks {
     pub(super) fn new(polls: bool, now: At) -> Looks {
         let next = if polls { now.plus(SOON[0]) } else { At::NEVER };
-        Looks { polls, since: now, step: 0, last: now, next }
+        Looks { polls, since: now, step: 0, last: now, next, ignored: 0 }
     }
 
     pub(super) fn next(&self) -> At {
@@ -112,7 +114,14 @@ impl Looks {
             return;
         }
         let unseen = self.done(now);
+        let said = std::mem::take(&mut self.ignored);
         for replaced in signal::look(true) {
+            if replaced.ignored {
+                self.ignored |= bit(replaced.signo);
+                if said & bit(replaced.signo) != 0 {
+                    continue;
+                }
+            }
             shared.events.say_replaced(&replaced, unseen);
             if !replaced.repaired {
                 continue;

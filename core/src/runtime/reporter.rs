@@ -190,16 +190,17 @@ impl Shared {
 
     /// Who handles the managed signals, by what the kernel says (spec 3.5).
     pub(super) fn handler_state(&self) -> Vec<HandlerInfo> {
-        let replaced: Vec<i32> = signal::look(false).into_iter().map(|r| r.signo).collect();
+        let replaced = signal::look(false);
         let armed = self.armed.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         armed
             .iter()
             .map(|a| HandlerInfo {
                 signal: signal::name_of(a.signo).map_or_else(|| a.signo.to_string(), str::to_owned),
-                state: match (a.taken, replaced.contains(&a.signo)) {
-                    (false, _) => "ignored",
-                    (true, true) => "replaced",
-                    (true, false) => "ours",
+                state: match replaced.iter().find(|r| r.signo == a.signo) {
+                    _ if !a.taken => "ignored",
+                    Some(replaced) if replaced.ignored => "ignored",
+                    Some(_) => "replaced",
+                    None => "ours",
                 }
                 .to_owned(),
                 repairs: signal::repairs(a.signo),

@@ -14,7 +14,7 @@ use super::chain::{Saved, saved};
 use super::disposition::{Disposition, bit, query, set};
 use super::name::name_of;
 use super::words::{LIVE, Live};
-use super::{handler, mask, neighbour};
+use super::{entry, handler, mask, neighbour};
 use crate::error::{Error, ErrorKind};
 use crate::process::{fork, objects, rendezvous};
 
@@ -62,6 +62,8 @@ pub struct Replaced {
     pub signo: i32,
     /// Ours is on top again.
     pub repaired: bool,
+    /// The program ignores it (HUP, INT and QUIT only), and that is left so.
+    pub ignored: bool,
     /// The object the foreign handler lies in; `SIG_DFL` or `SIG_IGN`; `None` for code that belongs to no object.
     pub by: Option<String>,
 }
@@ -129,7 +131,7 @@ pub fn arm(signals: &[Managed]) -> Result<Vec<Armed>, Error> {
     fork::prepare()?;
     let live = LIVE.map()?;
     handler::bind();
-    rendezvous::own().show_handler(handler::address(), tell_saved);
+    rendezvous::own().show_handler(entry::address(0), tell_saved);
     if !fork::is_owner_certain() || live.armed.load(Ordering::SeqCst) == 0 {
         mask::remember_host();
     }
@@ -166,7 +168,8 @@ fn verdicts(asks: &dyn Fn(i32) -> bool) -> Vec<Verdict> {
     let mut found = Vec::new();
     for signo in 1..=64 {
         let (Some(saved), Some(now)) = (saved(signo).filter(|_| asks(signo)), query(signo)) else { continue };
-        let under = if saved.is_ours(now.handler) { saved.top() } else { not_a_copy(now, signo) };
+        let under =
+            if saved.is_ours(now.handler) { saved.under(saved.generation(now.handler)) } else { not_a_copy(now, signo) };
         if under.is_function() {
             found.push((signo, under.handler, !neighbour::ends_the_process(under.handler)));
         }
@@ -180,16 +183,17 @@ fn chain_by(verdicts: &[Verdict], saved: &Saved, signo: i32) {
     if saved.asks_first() {
         let top = saved.top();
         let verdict = verdicts.iter().find(|(n, handler, _)| (*n, *handler) == (signo, top.handler));
-        saved.set_chained(verdict.map_or(!top.is_function(), |(_, _, chained)| *chained));
+        saved.set_harmless(verdict.is_some_and(|(_, _, harmless)| *harmless));
     }
 }
 
 fn take(live: &Live, saved: &Saved, managed: &Managed, verdicts: &[Verdict]) -> io::Result<(Armed, bool)> {
     let signo = managed.signo;
     let found = query(signo).ok_or_else(io::Error::last_os_error)?;
+    saved.settle(found.handler);
     let previous = if saved.is_ours(found.handler) { saved.top() } else { found };
     let inherited_ignored = previous.handler == libc::SIG_IGN;
-    let users_choice = inherited_ignored && matches!(signo, libc::SIGHUP | libc::SIGINT | libc::SIGQUIT);
+    let users_choice = is_users_choice(signo, previous);
     let was_armed = live.is_armed(signo);
     if users_choice && !managed.even_if_ignored && !was_armed {
         if saved.is_ours(found.handler) {
@@ -211,32 +215,40 @@ fn take(live: &Live, saved: &Saved, managed: &Managed, verdicts: &[Verdict]) -> 
     Ok((Armed { signo, inherited_ignored, taken: true }, !was_armed))
 }
 
+/// Ignored by the user's or the program's own wish: nohup's, a shell's, system(3)'s while its child runs.
+fn is_users_choice(signo: i32, found: Disposition) -> bool {
+    found.handler == libc::SIG_IGN && matches!(signo, libc::SIGHUP | libc::SIGINT | libc::SIGQUIT)
+}
+
 /// Puts ours on top of `found`, and saves what was there.
 fn put_ours(saved: &Saved, signo: i32, found: Disposition, verdicts: &[Verdict]) -> io::Result<()> {
     let mut found = found;
     for _ in 0..3 {
-        if !saved.is_ours(found.handler) {
+        if saved.is_ours(found.handler) {
+            saved.settle(found.handler);
+        } else {
             saved.adopt(&not_a_copy(found, signo));
         }
         chain_by(verdicts, saved, signo);
         let top = saved.top();
         let old = {
             // SAFETY: our handler takes three arguments (SA_SIGINFO) and is pinned (A10).
-            unsafe { set(signo, &ours_over(&top)) }?
+            unsafe { set(signo, &ours_over(&top, saved)) }?
         };
         let shown = query(signo).map_or(0, |now| now.handler);
         saved.show(if shown == libc::SIG_DFL || shown == libc::SIG_IGN { 0 } else { shown });
-        if saved.is_ours(old.handler) || old.handler == found.handler {
+        if old.handler == found.handler || saved.is_ours(old.handler) && saved.depth(saved.generation(old.handler)) == 1 {
             return Ok(());
         }
-        // Somebody came between the look and the change; theirs is what ours replaced.
+        // Another one came between the look and the change, or the one found has just taken itself out; what was there is
+        // what ours replaced.
         found = old;
     }
     Ok(())
 }
 
 /// Our handler with the flags that suit what it replaces (A6, D31).
-fn ours_over(previous: &Disposition) -> Disposition {
+fn ours_over(previous: &Disposition, saved: &Saved) -> Disposition {
     let mut flags = (libc::SA_SIGINFO | libc::SA_ONSTACK) as u64;
     if previous.is_function() {
         // Its effect on blocking calls must not change; nor what a CHLD handler asked for.
@@ -247,7 +259,7 @@ fn ours_over(previous: &Disposition) -> Disposition {
     }
     // Everything is blocked while it runs: TERM, INT and HUP arriving together would nest their frames, and two of them
     // overflow the 8 KiB alternate stack that Rust gives its threads (a frame holds the AVX-512 state).
-    Disposition { handler: handler::address(), flags, restorer: 0, mask: mask::everything() }
+    Disposition { handler: saved.address(), flags, restorer: 0, mask: mask::everything() }
 }
 
 /// A11: another copy's handler is never a previous; what it saved is.
@@ -269,8 +281,9 @@ fn not_a_copy(found: Disposition, signo: i32) -> Disposition {
 }
 
 /// What we saved, for other copies: a [`rendezvous::SavedFn`].
-unsafe extern "C" fn tell_saved(signo: i32, out: *mut rendezvous::Disposition) -> i32 {
-    let Some(top) = saved(signo).map(Saved::top) else { return 0 };
+unsafe extern "C" fn tell_saved(handler: usize, signo: i32, out: *mut rendezvous::Disposition) -> i32 {
+    let Some(saved) = saved(signo).filter(|_| entry::number(handler).is_some()) else { return 0 };
+    let top = saved.under(saved.generation(handler));
     // SAFETY: the caller passes memory for one disposition (SavedFn).
     unsafe { out.write([top.handler as u64, top.flags, top.restorer as u64, top.mask]) };
     1
@@ -278,7 +291,9 @@ unsafe extern "C" fn tell_saved(signo: i32, out: *mut rendezvous::Disposition) -
 
 /// Compares what the kernel holds with ours for every armed signal, and names who replaced it. With `repair`, and fewer than
 /// [`MAX_REPAIRS`] repairs of that signal so far, ours is put on top again, chaining to what was found as the signal's
-/// [`Chain`] says. 0.5 µs per signal when nothing was replaced; never waits for the loader's long lock.
+/// [`Chain`] says. HUP, INT and QUIT that the program ignores stay so, as long as it leaves them so. Where ours is back through an
+/// older entry, what was adopted since is forgotten. 0.5 µs per signal when nothing was replaced; never waits for the loader's
+/// long lock.
 #[must_use]
 pub fn look(repair: bool) -> Vec<Replaced> {
     let Some(live) = mine() else { return Vec::new() };
@@ -295,17 +310,23 @@ pub fn look(repair: bool) -> Vec<Replaced> {
         for signo in (1..=64).filter(|s| armed & bit(*s) != 0) {
             let (Some(saved), Some(found)) = (saved(signo), query(signo)) else { continue };
             if saved.is_ours(found.handler) {
+                saved.settle(found.handler);
                 continue;
             }
             saved.expose();
             let count = &live.repairs[signo as usize];
             let mut repaired = false;
-            if repair && count.load(Ordering::SeqCst) < MAX_REPAIRS && put_ours(saved, signo, found, &verdicts).is_ok() {
+            let ignored = is_users_choice(signo, found);
+            if repair
+                && !ignored
+                && count.load(Ordering::SeqCst) < MAX_REPAIRS
+                && put_ours(saved, signo, found, &verdicts).is_ok()
+            {
                 count.fetch_add(1, Ordering::SeqCst);
                 repaired = true;
             }
             places.push(found.handler);
-            replaced.push(Replaced { signo, repaired, by: None });
+            replaced.push(Replaced { signo, repaired, ignored, by: None });
         }
         drop(lock);
     }
@@ -336,6 +357,7 @@ pub fn rearm(signo: i32, chain: Chain) -> Result<(), Error> {
     let failed = |error| Error::os(&format!("sigaction for {}", said(signo)), &error);
     let found = query(signo).ok_or_else(|| failed(io::Error::last_os_error()))?;
     saved.set_chain(chain);
+    saved.settle(found.handler);
     if saved.is_ours(found.handler) {
         chain_by(&verdicts, saved, signo);
     } else {
@@ -378,6 +400,7 @@ fn put_back(saved: &Saved, signo: i32) -> io::Result<bool> {
         saved.expose();
         return Ok(false);
     }
+    saved.settle(found.handler);
     let old = {
         // SAFETY: exactly what ours replaced, which the host had put there.
         unsafe { set(signo, &saved.top()) }?

@@ -2,45 +2,55 @@
 //!
 //! Per signal a short stack: at the bottom what was there at the first install, above it foreign handlers that were found
 //! on top of ours and that ours was put over again. A foreign handler usually saved *ours* as its previous and calls it; the
-//! [`Guard`] sees that, and the handler goes on one level below instead of starting again. So every handler in the stack
+//! guard sees that, and the handler goes on one level below instead of starting again. So every handler in the stack
 //! runs at most once per signal, in the order the host would expect, and the recursion of A11 cannot happen.
 //!
 //! A foreign handler that leads back stays in the stack: dropping it (the other reading of A11) would starve a host
 //! handler that does its own work and then calls the previous one, on the second HUP for example.
 //!
+//! One that takes itself out puts the entry of ours back that it had replaced. Each level knows from which entry on it is
+//! under ours (its generation): entered through an older one, the handler passes it over, and a look forgets it.
+//!
 //! Ordinary static memory: a child must still read what was there before us (spec 10.1). Written only under `Live::lock`; read
 //! by handlers at any time. A level's `handler` is one word and is the truth; flags and mask of another moment do no harm,
 //! since a handler is always called with all three arguments.
 
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
 use super::arm::Chain;
 use super::disposition::Disposition;
-use super::handler;
+use super::entry;
+use crate::process::rendezvous::ENTRIES;
 
-/// Most handlers in a chain; beyond that the oldest foreign one is forgotten.
-const LEVELS: usize = 4;
+/// Most handlers in a chain, the bottom among them; beyond that the oldest foreign one is forgotten.
+const LEVELS: usize = 5;
 
 struct Level {
     handler: AtomicUsize,
     flags: AtomicU64,
     restorer: AtomicUsize,
     mask: AtomicU64,
+    /// It is under ours where ours was entered through this generation or a later one.
+    since: AtomicU64,
+    /// It may be called where that has to be asked (`Chain::UnlessItExits`).
+    harmless: AtomicBool,
 }
 
 /// What ours replaced, for one signal.
 pub(super) struct Saved {
     levels: [Level; LEVELS],
     count: AtomicUsize,
+    /// The generation of the entry that was put in place last. The kernel may hold an older one.
+    newest: AtomicU64,
     /// What the kernel shows while ours is on top; differs from our address under an interposer that puts its own
     /// trampoline there (a sanitizer, libjsig). 0 when unknown.
     shown: AtomicUsize,
-    /// Call the saved handler?
+    /// Call the saved handlers?
     chained: AtomicBool,
     /// Whether to call it is asked anew for every handler found (`Chain::UnlessItExits`).
     asks_first: AtomicBool,
-    /// It was called since it was armed.
-    called: AtomicBool,
+    /// The handler that was called last since the signal was armed: its level's `since`, plus one; 0: none was.
+    called: AtomicU64,
     /// Ours was found replaced once: somebody may hold our address, so a handler found later may call it.
     exposed: AtomicBool,
     /// The bottom of the stack was there before us, so it cannot lead back.
@@ -84,13 +94,16 @@ static SAVED: [Saved; 65] = [const {
                 flags: AtomicU64::new(0),
                 restorer: AtomicUsize::new(0),
                 mask: AtomicU64::new(0),
+                since: AtomicU64::new(0),
+                harmless: AtomicBool::new(false),
             }
         }; LEVELS],
         count: AtomicUsize::new(0),
+        newest: AtomicU64::new(0),
         shown: AtomicUsize::new(0),
         chained: AtomicBool::new(false),
         asks_first: AtomicBool::new(false),
-        called: AtomicBool::new(false),
+        called: AtomicU64::new(0),
         exposed: AtomicBool::new(false),
         pristine: AtomicBool::new(false),
         outside: AtomicUsize::new(0),
@@ -116,13 +129,24 @@ impl Saved {
         })
     }
 
-    fn write(&self, level: usize, d: &Disposition) {
+    fn write(&self, level: usize, d: &Disposition, since: u64, harmless: bool) {
         if let Some(l) = self.levels.get(level) {
+            l.harmless.store(false, Ordering::SeqCst);
+            l.since.store(since, Ordering::SeqCst);
             l.flags.store(d.flags, Ordering::SeqCst);
             l.restorer.store(d.restorer, Ordering::SeqCst);
             l.mask.store(d.mask, Ordering::SeqCst);
             l.handler.store(d.handler, Ordering::SeqCst);
+            l.harmless.store(harmless, Ordering::SeqCst);
         }
+    }
+
+    fn since(&self, level: usize) -> u64 {
+        self.levels.get(level).map_or(0, |l| l.since.load(Ordering::SeqCst))
+    }
+
+    fn is_harmless(&self, level: usize) -> bool {
+        self.levels.get(level).is_some_and(|l| l.harmless.load(Ordering::SeqCst))
     }
 
     fn find(&self, handler: usize) -> Option<usize> {
@@ -137,18 +161,59 @@ impl Saved {
         }
     }
 
+    /// The generation that an entry stands for: the last one it was used for. One whose number came around again since is
+    /// taken for the later one.
+    pub(super) fn generation_of(&self, entry: u64) -> u64 {
+        let newest = self.newest.load(Ordering::SeqCst);
+        let age = (newest % ENTRIES as u64 + ENTRIES as u64).saturating_sub(entry) % ENTRIES as u64;
+        newest.checked_sub(age).unwrap_or(newest)
+    }
+
+    /// The generation of ours when the kernel holds `handler`. An interposer's trampoline does not tell: the newest then.
+    pub(super) fn generation(&self, handler: usize) -> u64 {
+        entry::number(handler).map_or_else(|| self.newest.load(Ordering::SeqCst), |entry| self.generation_of(entry))
+    }
+
+    /// How many levels are under ours where it is entered through `generation`.
+    fn levels_of(&self, generation: u64) -> usize {
+        let count = self.count();
+        (0..count).rev().find(|level| self.since(*level) <= generation).map_or(0, |level| level + 1)
+    }
+
+    /// The depth at which the levels of `generation` begin: 1 where all are meant.
+    pub(super) fn depth(&self, generation: u64) -> u32 {
+        u32::try_from(self.count().saturating_sub(self.levels_of(generation))).unwrap_or(0).saturating_add(1)
+    }
+
+    /// What is under ours where it is entered through `generation`.
+    pub(super) fn under(&self, generation: u64) -> Disposition {
+        self.levels_of(generation).checked_sub(1).map_or(Disposition::DEFAULT, |level| self.read(level))
+    }
+
+    /// Forgets what was found over the entry of ours that the kernel holds now: it has taken itself out. Under the lock.
+    pub(super) fn settle(&self, kernels: usize) {
+        if self.is_ours(kernels) {
+            self.count.store(self.levels_of(self.generation(kernels)), Ordering::SeqCst);
+        }
+    }
+
     /// What is under ours in a process that is not ours.
-    pub(super) fn outside(&self) -> Disposition {
+    pub(super) fn outside(&self, generation: u64) -> Disposition {
         match self.outside.load(Ordering::SeqCst) {
-            0 => self.top(),
+            0 => self.under(generation),
             word => Disposition { handler: word - 1, ..Disposition::DEFAULT },
         }
     }
 
-    /// True for our handler, also as an interposer shows it.
+    /// The entry of ours to put in place now.
+    pub(super) fn address(&self) -> usize {
+        entry::address(self.newest.load(Ordering::SeqCst))
+    }
+
+    /// True for our handler, through whichever entry, also as an interposer shows it.
     pub(super) fn is_ours(&self, handler: usize) -> bool {
         let shown = self.shown.load(Ordering::SeqCst);
-        handler == handler::address() || (handler == shown && shown != 0)
+        entry::number(handler).is_some() || (handler == shown && shown != 0)
     }
 
     pub(super) fn show(&self, handler: usize) {
@@ -167,21 +232,16 @@ impl Saved {
             // The host took its handler away (B14, C24: what was below is not wanted any more), or has set another one
             // while ours was properly gone.
             self.count.store(0, Ordering::SeqCst);
-            self.write(0, found);
+            self.write(0, found, self.newest.load(Ordering::SeqCst), false);
             self.pristine.store(!exposed || !found.is_function(), Ordering::SeqCst);
             self.count.store(1, Ordering::SeqCst);
             return;
         }
-        let mut count = self.count();
+        let count = self.count();
         if count > 0 && known == Some(count - 1) {
             // The same one again.
-            self.write(count - 1, found);
+            self.write(count - 1, found, self.since(count - 1), self.is_harmless(count - 1));
             return;
-        }
-        if count == 1 && !self.read(0).is_function() {
-            // Nothing to call below.
-            count = 0;
-            self.pristine.store(false, Ordering::SeqCst);
         }
         let gap = match known {
             Some(level) if level < count => level,
@@ -195,61 +255,67 @@ impl Saved {
         // miss one, once.
         let top = if gap < count { count - 1 } else { count };
         for level in gap..top {
-            self.write(level, &self.read(level + 1));
+            self.write(level, &self.read(level + 1), self.since(level + 1), self.is_harmless(level + 1));
         }
-        self.write(top, found);
+        // From the next entry on: the one that `found` replaced, and may put back, is not over it.
+        let since = self.newest.load(Ordering::SeqCst) + 1;
+        self.write(top, found, since, false);
         self.count.store(top + 1, Ordering::SeqCst);
+        self.newest.store(since, Ordering::SeqCst);
     }
 
     pub(super) fn is_chained(&self) -> bool {
         self.chained.load(Ordering::SeqCst)
     }
 
-    pub(super) fn set_chained(&self, chained: bool) {
-        self.chained.store(chained, Ordering::SeqCst);
+    /// Whether the top may be called, where that has to be asked.
+    pub(super) fn set_harmless(&self, harmless: bool) {
+        if let Some(level) = self.count().checked_sub(1).and_then(|top| self.levels.get(top)) {
+            level.harmless.store(harmless, Ordering::SeqCst);
+        }
     }
 
-    /// Not chained to before it is known what is there, where that has to be asked.
+    /// Where it has to be asked, nothing is called before it is known to be harmless.
     pub(super) fn set_chain(&self, chain: Chain) {
         self.asks_first.store(chain == Chain::UnlessItExits, Ordering::SeqCst);
-        self.set_chained(chain == Chain::Always);
+        self.chained.store(chain != Chain::Never, Ordering::SeqCst);
     }
 
     pub(super) fn asks_first(&self) -> bool {
         self.asks_first.load(Ordering::SeqCst)
     }
 
-    /// True when a handler would be called after ours.
-    pub(super) fn has_next(&self) -> bool {
-        let top = self.top();
-        self.is_chained() && top.is_function() && !self.is_ours(top.handler)
+    /// The function that is called after ours, entered through `generation`.
+    pub(super) fn called_after(&self, generation: u64) -> Option<usize> {
+        self.callable(self.levels_of(generation).checked_sub(1)?).map(|found| found.handler)
     }
 
-    /// True when one was called since the signal was armed; one that asked for SA_RESETHAND is gone by then.
-    pub(super) fn has_called(&self) -> bool {
-        self.called.load(Ordering::SeqCst)
+    /// True when a handler that is under ours in `generation` was called since the signal was armed; one that asked for
+    /// SA_RESETHAND is gone by then.
+    pub(super) fn has_called(&self, generation: u64) -> bool {
+        self.called.load(Ordering::SeqCst).checked_sub(1).is_some_and(|since| since <= generation)
     }
 
     pub(super) fn forget_calls(&self) {
-        self.called.store(false, Ordering::SeqCst);
+        self.called.store(0, Ordering::SeqCst);
+    }
+
+    fn callable(&self, level: usize) -> Option<Disposition> {
+        let found = self.read(level);
+        let may_be = self.is_chained() && (!self.asks_first() || self.is_harmless(level));
+        (may_be && found.is_function() && !self.is_ours(found.handler)).then_some(found)
     }
 
     /// The handler function to call at `depth` (1 = the top), if this signal is chained. One that asked for SA_RESETHAND is
     /// given out once.
     pub(super) fn next(&self, depth: u32) -> Option<usize> {
-        if !self.is_chained() {
-            return None;
-        }
         let level = self.count().checked_sub(depth as usize)?;
-        let found = self.read(level);
-        if !found.is_function() || self.is_ours(found.handler) {
-            return None;
-        }
+        let found = self.callable(level)?;
         if found.has(libc::SA_RESETHAND) {
             let slot = &self.levels.get(level)?.handler;
             slot.compare_exchange(found.handler, libc::SIG_DFL, Ordering::SeqCst, Ordering::SeqCst).ok()?;
         }
-        self.called.store(true, Ordering::SeqCst);
+        self.called.store(self.since(level).saturating_add(1), Ordering::SeqCst);
         Some(found.handler)
     }
 
@@ -259,135 +325,5 @@ impl Saved {
         let bottom = self.read(0);
         let reachable = self.count() > 0 && matches!(self.find(on_top), None | Some(1));
         (reachable && self.pristine.load(Ordering::SeqCst) && bottom.is_function()).then_some(bottom.handler)
-    }
-}
-
-/// Most threads that may be inside a chained handler at a time; on more, chaining is left out (the signal is recorded).
-const THREADS: usize = 128;
-/// Most chained handlers that may interrupt each other on one thread.
-const NESTED: u32 = 4;
-/// Nesting older than this is a handler that jumped away (longjmp) and never came back.
-const STALE_NS: u64 = 100_000_000;
-
-struct Entry {
-    /// The thread; 0 is free. The other fields belong to that thread alone.
-    tid: AtomicU32,
-    /// Levels of the stack in use.
-    depth: AtomicU32,
-    nested: AtomicU32,
-    /// The context the kernel made for this signal: handlers hand it on, so a call with the same one is a call back.
-    ctx: AtomicUsize,
-    info: AtomicUsize,
-    /// Where on the stack our handler was.
-    frame: AtomicUsize,
-    since: AtomicU64,
-}
-
-/// Who is inside a chained handler: a table keyed by thread, because thread-local storage may be allocated at first use
-/// (A11). Zero is empty.
-pub(super) struct Guard {
-    entries: [Entry; THREADS],
-}
-
-/// One call of our handler, as the guard sees it.
-#[derive(Clone, Copy)]
-pub(super) struct Call {
-    pub tid: u32,
-    /// The kernel's context, or 0 when what came in its place cannot be it.
-    pub ctx: usize,
-    pub info: usize,
-    pub frame: usize,
-    pub now: u64,
-}
-
-/// What to do about chaining.
-pub(super) enum Entered<'a> {
-    /// A new signal: record it and call the top.
-    New(Ticket<'a>),
-    /// A chained handler led back to us: go on at this depth, record nothing. With the kernel's info and context, which the
-    /// handler may not have handed on.
-    Back { ticket: Ticket<'a>, depth: u32, info: usize, ctx: usize },
-    /// Record it, but chain no further.
-    Stop,
-}
-
-#[derive(Clone, Copy)]
-struct Values {
-    depth: u32,
-    nested: u32,
-    ctx: usize,
-    info: usize,
-    frame: usize,
-    since: u64,
-}
-
-/// To be given back with [`Ticket::leave`] (no `Drop`: a host handler may jump over us).
-pub(super) struct Ticket<'a> {
-    entry: &'a Entry,
-    before: Option<Values>,
-}
-
-impl Guard {
-    pub(super) fn enter(&self, call: Call) -> Entered<'_> {
-        let new = |nested| Values { depth: 1, nested, ctx: call.ctx, info: call.info, frame: call.frame, since: call.now };
-        // Only this thread writes its own tid, so a miss is a miss.
-        let Some(entry) = self.entries.iter().find(|e| e.tid.load(Ordering::Relaxed) == call.tid) else {
-            for entry in &self.entries {
-                if entry.tid.compare_exchange(0, call.tid, Ordering::AcqRel, Ordering::Relaxed).is_ok() {
-                    entry.fill(new(0));
-                    return Entered::New(Ticket { entry, before: None });
-                }
-            }
-            return Entered::Stop;
-        };
-        let before = entry.values();
-        let ticket = Ticket { entry, before: Some(before) };
-        // The kernel enters us at a fixed distance from the context it made; a call back has the context but not the
-        // distance. Without a context to compare, deeper on the stack is taken for a call back.
-        let back = if call.ctx == 0 { call.frame < before.frame } else { call.ctx == before.ctx && call.frame != before.frame };
-        if back {
-            let depth = before.depth.saturating_add(1);
-            entry.fill(Values { depth, ..before });
-            return Entered::Back { ticket, depth, info: before.info, ctx: before.ctx };
-        }
-        let stale = call.frame >= before.frame || call.now.saturating_sub(before.since) > STALE_NS;
-        let nested = if stale { 0 } else { before.nested.saturating_add(1) };
-        if nested >= NESTED {
-            return Entered::Stop;
-        }
-        entry.fill(new(nested));
-        Entered::New(ticket)
-    }
-}
-
-impl Entry {
-    fn values(&self) -> Values {
-        Values {
-            depth: self.depth.load(Ordering::Relaxed),
-            nested: self.nested.load(Ordering::Relaxed),
-            ctx: self.ctx.load(Ordering::Relaxed),
-            info: self.info.load(Ordering::Relaxed),
-            frame: self.frame.load(Ordering::Relaxed),
-            since: self.since.load(Ordering::Relaxed),
-        }
-    }
-
-    fn fill(&self, to: Values) {
-        self.depth.store(to.depth, Ordering::Relaxed);
-        self.nested.store(to.nested, Ordering::Relaxed);
-        self.ctx.store(to.ctx, Ordering::Relaxed);
-        self.info.store(to.info, Ordering::Relaxed);
-        self.frame.store(to.frame, Ordering::Relaxed);
-        self.since.store(to.since, Ordering::Relaxed);
-    }
-}
-
-impl Ticket<'_> {
-    pub(super) fn leave(self) {
-        match self.before {
-            Some(before) => self.entry.fill(before),
-            // Pairs with the compare-exchange in `enter`.
-            None => self.entry.tid.store(0, Ordering::Release),
-        }
     }
 }

@@ -14,40 +14,36 @@
 use std::ffi::c_void;
 use std::mem::align_of;
 
-use super::chain::{Call, Entered, Saved, saved};
+use super::chain::{Saved, saved};
 use super::disposition::{Disposition, SA_RESTORER, query, set_raw};
+use super::entry::Handler;
+use super::guard::{Call, Entered};
 use super::words::{Caught, LIVE, Live, wake};
 use super::{hand_on, mask};
 use crate::clock::At;
 use crate::process::{fork, raw};
 
-type Handler = extern "C" fn(i32, *mut libc::siginfo_t, *mut c_void);
-
 /// How far above our frame the kernel's frame may lie: handlers between the kernel and us have their own frames.
 const REACH: usize = 1 << 20;
 
-/// The handler's address, the one every comparison uses.
-#[inline(never)]
-pub(super) fn address() -> usize {
-    on_signal as Handler as usize
-}
-
-extern "C" fn on_signal(signo: i32, info: *mut libc::siginfo_t, ctx: *mut c_void) {
+/// Called through one of the `entries`, with its number.
+pub(super) extern "C" fn on_signal(signo: i32, info: *mut libc::siginfo_t, ctx: *mut c_void, entry: u32) {
     // SAFETY: always returns the calling thread's errno; in a vfork child the suspended parent's, hence kept too.
     let errno = unsafe { libc::__errno_location() };
     // SAFETY: the location is valid as long as the thread runs.
     let before = unsafe { errno.read() };
-    serve(signo, info, ctx);
+    serve(signo, info, ctx, entry);
     // SAFETY: as above.
     unsafe { errno.write(before) };
 }
 
-fn serve(signo: i32, info: *mut libc::siginfo_t, ctx: *mut c_void) {
+fn serve(signo: i32, info: *mut libc::siginfo_t, ctx: *mut c_void, entry: u32) {
     let Some(saved) = saved(signo) else { return };
+    let generation = saved.generation_of(u64::from(entry));
     // A4, F40: first of all, whose process is this?
     let live = if fork::is_owner_certain() { LIVE.get().filter(|live| live.is_armed(signo)) } else { None };
     let Some(live) = live else {
-        outside(signo, saved, info, ctx);
+        outside(signo, saved, generation, info, ctx);
         return;
     };
     let mark = 0_u8;
@@ -59,10 +55,12 @@ fn serve(signo: i32, info: *mut libc::siginfo_t, ctx: *mut c_void) {
         return;
     }
     let ctx_seen = if on_stack(ctx as usize, frame) { ctx as usize } else { 0 };
-    match live.guard.enter(Call { tid: raw::tid(), ctx: ctx_seen, info: info as usize, frame, now: now.0 }) {
+    // Through an older entry: what was found on top of it since has taken itself out, or is calling us.
+    let depth = saved.depth(generation);
+    match live.guard.enter(Call { tid: raw::tid(), ctx: ctx_seen, info: info as usize, frame, now: now.0, depth }) {
         Entered::New(ticket) => {
             record(live, &caught);
-            if let Some(next) = saved.next(1) {
+            if let Some(next) = saved.next(depth) {
                 call(next, signo, info, ctx);
             }
             ticket.leave();
@@ -123,10 +121,10 @@ fn call(handler: usize, signo: i32, info: *mut libc::siginfo_t, ctx: *mut c_void
 
 /// Not our process (a fork or vfork child), or not armed: as though graceshut had never been loaded (spec 10.1). Touches
 /// nothing but this process's own dispositions.
-fn outside(signo: i32, saved: &Saved, info: *mut libc::siginfo_t, ctx: *mut c_void) {
+fn outside(signo: i32, saved: &Saved, generation: u64, info: *mut libc::siginfo_t, ctx: *mut c_void) {
     let Some(current) = query(signo) else { return };
     if saved.is_ours(current.handler) {
-        let previous = saved.outside();
+        let previous = saved.outside(generation);
         if previous.handler == libc::SIG_IGN {
             // SAFETY: SIG_IGN needs no handler.
             unsafe { set_raw(signo, &Disposition { handler: libc::SIG_IGN, ..Disposition::DEFAULT }) };

@@ -12,6 +12,8 @@ mod arm;
 mod chain;
 mod die;
 pub mod disposition;
+mod entry;
+mod guard;
 pub mod hand_on;
 mod handler;
 pub mod mask;

@@ -5,7 +5,7 @@
 //! plan. Where the runtime's binding is loaded that binding knows what to do; here it is only a neighbour of a C or Rust program.
 
 use super::chain::saved;
-use super::disposition::query;
+use super::disposition::{Disposition, query};
 use crate::process::objects::{self, Object};
 
 /// Programs and libraries whose handler ends the process: the file's name, up to a version.
@@ -26,7 +26,7 @@ pub struct Handler {
 /// Any thread; waits for the loader's short lock only.
 #[must_use]
 pub fn handler_now(signo: i32) -> Option<Handler> {
-    let found = query(signo).filter(super::disposition::Disposition::is_function)?;
+    let found = query(signo).filter(Disposition::is_function)?;
     let ours = saved(signo).is_some_and(|s| s.is_ours(found.handler));
     Some(Handler { address: found.handler, ours, object: objects::owner_of(found.handler) })
 }
@@ -70,19 +70,23 @@ fn is_go(object: &Object<'_>) -> bool {
     })
 }
 
-/// True when something else than graceshut hears of `signo` too: a handler that is called after ours, was, or is in our place.
+/// True when something else than graceshut hears of `signo` too: a handler that is called after ours, was, or is in our place. One
+/// that has put ours back does not count.
 /// Any thread, never blocks.
 #[must_use]
 pub fn another_hears(signo: i32) -> bool {
     let Some(saved) = saved(signo) else { return false };
-    let in_our_place = || query(signo).is_some_and(|d| d.is_function() && !saved.is_ours(d.handler));
-    saved.has_called() || saved.has_next() || in_our_place()
+    let now = query(signo).unwrap_or(Disposition::DEFAULT);
+    let generation = saved.generation(now.handler);
+    let in_our_place = now.is_function() && !saved.is_ours(now.handler);
+    in_our_place || saved.has_called(generation) || saved.called_after(generation).is_some()
 }
 
 /// The function that is called after ours for `signo`, if one is. Any thread, never blocks.
 #[must_use]
 pub fn called_after_ours(signo: i32) -> Option<usize> {
-    saved(signo).filter(|s| s.has_next()).map(|s| s.top().handler)
+    let (saved, now) = (saved(signo)?, query(signo)?);
+    saved.called_after(saved.generation(now.handler))
 }
 
 #[cfg(test)]

@@ -11,8 +11,8 @@
 
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
-use super::chain::Guard;
 use super::disposition::bit;
+use super::guard::Guard;
 use crate::clock::At;
 use crate::process::wiped::{Wiped, Zeroed};
 use crate::wake::Wake;

@@ -19,11 +19,13 @@ crate::suite!("signals",
         r3_5_a_handler_set_after_install_hides_no_signal_for_long,
         r3_5_what_a_repair_may_have_missed_is_said,
         r3_5_a_registration_makes_it_look_soon,
+        r3_5_a_handler_that_took_itself_out_is_not_the_programs_own,
+        r3_5_system_keeps_int_from_the_program_that_waits_for_its_child,
         r3_6_reloads_coalesce_and_a_stop_wins,
         r3_6_a_reload_hook_may_fail_and_panic,
         r3_8_threads_block_what_they_do_not_serve,
     ],
-    children: [reloading, rereading, statusing, mapped, replaced, taken_later, coalescing, failing_reload, masks]);
+    children: [reloading, rereading, statusing, mapped, replaced, taken_later, taken_and_put_back, in_system, coalescing, failing_reload, masks]);
 
 fn reloading() {
     let gs = install(grace(2000)).unwrap();
@@ -251,6 +253,58 @@ fn r3_5_a_registration_makes_it_look_soon() {
     std::thread::sleep(ms(300));
     kid.term();
     kid.end().code(0).said("flushed").said("closed").within(ms(0), ms(500));
+}
+
+/// TERM is the program's own for a while, long enough to be seen and repaired.
+fn taken_and_put_back() {
+    let gs = install(grace(3000)).unwrap();
+    saying(&gs, "flush", "flushed");
+    let mut ours: libc::sigaction = unsafe { std::mem::zeroed() };
+    unsafe { libc::sigaction(libc::SIGTERM, std::ptr::null(), &mut ours) };
+    take_term();
+    until("the repair", || gs.handlers().iter().any(|h| h.signal == "TERM" && h.repairs == 1));
+    unsafe { libc::sigaction(libc::SIGTERM, &ours, std::ptr::null_mut()) };
+    ready();
+    park();
+}
+
+fn r3_5_a_handler_that_took_itself_out_is_not_the_programs_own() {
+    let mut kid = Kid::new("taken_and_put_back").ready();
+    kid.term();
+    let end = kid.end().code(0).said("flushed").silent("stranger").within(ms(0), ms(1000));
+    assert_eq!(end.report()["leave"]["how"], "at_once");
+}
+
+fn int_state(gs: &graceshut::Runtime) -> String {
+    gs.handlers().iter().find(|h| h.signal == "INT").unwrap().state.clone()
+}
+
+fn in_system() {
+    let gs = install(grace(2000)).unwrap();
+    saying(&gs, "flush", "flushed");
+    let asks = gs.clone();
+    std::thread::spawn(move || {
+        until("INT to be ignored", || int_state(&asks) == "ignored");
+        std::thread::sleep(ms(500)); // four looks after the registration
+        say(&format!("in system: {}", int_state(&asks)));
+    });
+    let status = unsafe { libc::system(c"sleep 30".as_ptr()) };
+    say(&format!("system: {} then {}", libc::WTERMSIG(status), int_state(&gs)));
+    serve(&gs);
+}
+
+fn r3_5_system_keeps_int_from_the_program_that_waits_for_its_child() {
+    let group = || if unsafe { libc::setpgid(0, 0) } == 0 { Ok(()) } else { Err(std::io::Error::last_os_error()) };
+    let mut kid = Kid::new("in_system").before(group).start();
+    let line = kid.wait_for("in system:");
+    assert!(line.contains("ignored"), "{line}");
+    assert_eq!(unsafe { libc::kill(-kid.pid(), libc::SIGINT) }, 0);
+    let line = kid.wait_for("system: ");
+    assert!(line.contains("system: 2 then ours"), "{line}");
+    kid.wait_for("ready");
+    assert!(kid.is_alive());
+    kid.signal(libc::SIGINT);
+    kid.end().died_by(libc::SIGINT).said("flushed");
 }
 
 fn coalescing() {

@@ -134,7 +134,7 @@ fn handlers(facts: &Facts, say: Say<'_>) {
     if let Some((copy, file)) = facts.leader() {
         for signo in [libc::SIGTERM, libc::SIGINT, libc::SIGHUP] {
             let Some((address, place)) = facts.handlers.get(&signo) else { continue };
-            if *address != copy.handler {
+            if !copy.handles(*address) {
                 let name = signals::name(signo);
                 say(
                     "pid-handler-replaced",

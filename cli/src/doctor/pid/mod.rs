@@ -118,7 +118,7 @@ fn signal_text(facts: &Facts, signo: i32) -> String {
     let mut text = match facts.action(signo) {
         Action::Caught => match facts.handlers.get(&signo) {
             Some((at, file)) => match facts.leader() {
-                Some((copy, _)) if copy.handler == *at => format!("caught by graceshut in {file}"),
+                Some((copy, _)) if copy.handles(*at) => format!("caught by graceshut in {file}"),
                 _ => format!("caught in {file}"),
             },
             None => "caught".to_owned(),
