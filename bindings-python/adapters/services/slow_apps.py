@@ -5,6 +5,7 @@ pieces without a length; for any ASGI or WSGI server.
 """
 
 import asyncio
+import itertools
 import os
 import sys
 import time
@@ -150,7 +151,7 @@ def serve_std(port):
             self.send_header("Transfer-Encoding", "chunked")
             self.end_headers()
             if self.path == "/export":
-                for row in [*rows(), b""]:
+                for row in itertools.chain(rows(), [b""]):
                     self.wfile.write(b"%x\r\n%s\r\n" % (len(row), row))
                 return
             try:
