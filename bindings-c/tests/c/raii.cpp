@@ -7,6 +7,7 @@
 #include <iostream>
 #include <thread>
 #include <unistd.h>
+#include <vector>
 
 using namespace std::chrono_literals;
 
@@ -138,6 +139,19 @@ static int uncaught()
     throw std::runtime_error("nobody catches this");
 }
 
+// A daemon of two lines: a worker in a global, main in pause(). The destructor of the running thread calls std::terminate.
+static std::vector<std::thread> workers;
+
+static int sleeps()
+{
+    graceshut::runtime gs;
+    gs.hook("flush", "b", [](graceshut::context &ctx) { say("hook " + ctx.name()); });
+    workers.emplace_back([] { for (;;) std::this_thread::sleep_for(1s); });
+    say("ready");
+    for (;;)
+        pause();
+}
+
 struct at_end {
     ~at_end() { if (std::getenv("SAY_DESTRUCTOR")) say("static destructor"); }
 };
@@ -147,5 +161,5 @@ int main(int argc, char **argv)
 {
     alarm(60);
     const std::string which = argc > 1 ? argv[1] : "";
-    return which == "checks" ? checks() : which == "serves" ? serves() : which == "uncaught" ? uncaught() : 97;
+    return which == "checks" ? checks() : which == "serves" ? serves() : which == "sleeps" ? sleeps() : which == "uncaught" ? uncaught() : 97;
 }

@@ -86,6 +86,9 @@ pub fn tests() -> Vec<Test> {
             e.code(0).said(&["hook b", "code 0", "static destructor"]);
         })
         .everywhere(),
+        Test::new("cpp_a_running_thread_in_a_global_is_no_abort", |k| {
+            start(k, "raii", "sleeps").ready().kill(SIGTERM).end().code(0).outcome("clean").said(&["hook b"]);
+        }),
         Test::new("cpp_uncaught_exception_aborts_and_runs_nothing", |k| {
             start(k, "raii", "uncaught").end().left(End::Signal(SIGABRT)).silent("hook b");
         }),

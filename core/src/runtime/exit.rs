@@ -111,6 +111,8 @@ pub fn exit_now(code: i32) {
         if REGISTERED_IN.load(SeqCst) == process::raw::pid() {
             put_in_front();
         }
+        let plan = decided().unwrap_or(ExitPlan { code, die_by: None });
+        signal::abort::does_not_decide(plan.code, plan.die_by);
         // SAFETY: exit takes an integer; this thread owns the exit, so no other thread is in it.
         unsafe { libc::exit(code) }
     }

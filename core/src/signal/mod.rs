@@ -3,10 +3,12 @@
 //! The handler stores what it saw, wakes the engine thread and returns; it knows nothing of plans and hooks. The engine
 //! thread waits on [`wake`] and takes what was stored with [`drain`].
 //!
-//! What it does not do: take a synchronous signal (SEGV, BUS, FPE, ILL, TRAP, ABRT, SYS; embedding E39), use a descriptor
+//! What it does not do: take a synchronous signal (SEGV, BUS, FPE, ILL, TRAP, ABRT, SYS; embedding E39; but see
+//! [`abort`]), use a descriptor
 //! (A1), count signals (A5: equal signals coalesce in the kernel), or get to know of a foreign handler set later unless
 //! [`look`] or [`rearm`] is called (B14: the last `sigaction` wins, silently).
 
+pub mod abort;
 pub mod altstack;
 mod arm;
 mod chain;

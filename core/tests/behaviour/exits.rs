@@ -22,6 +22,7 @@ crate::suite!("exits",
         r6_4_a_status_chosen_after_the_plan_is_kept,
         r6_5_atexit_handlers_run_unless_a_native_hook_still_runs,
         r6_5_who_is_not_in_wait_is_exited,
+        r6_5_an_abort_in_the_exit_we_call_does_not_decide,
         r6_5_wait_in_two_threads,
         r6_5_manual_never_exits,
         r8_6_exit_inside_a_hook_proposes_the_code,
@@ -33,7 +34,7 @@ crate::suite!("exits",
         r5_9_exit_cap_shortens_the_host,
         r5_9_without_watchdog_the_host_has_all_the_time,
     ],
-    children: [ending, waiting, hung_atexit, stuck_main, exit_in_hook, std_exit_in_hook, manual, two_waiters]);
+    children: [ending, waiting, aborting, hung_atexit, stuck_main, exit_in_hook, std_exit_in_hook, manual, two_waiters]);
 
 extern "C" fn first_handler() {
     say("atexit first");
@@ -89,6 +90,44 @@ fn ending() {
         "park" => park(),
         other => panic!("no way to end: {other}"),
     }
+}
+
+/// As the destructor of a global `std::thread` that still runs does it.
+extern "C" fn aborts() {
+    say("aborts");
+    if arg("GS_WHERE") == "another thread" {
+        let _ = std::thread::spawn(|| std::process::abort()).join();
+    }
+    std::process::abort()
+}
+
+extern "C" fn own_abort_handler(_: i32) {
+    say("own handler");
+}
+
+fn aborting() {
+    unsafe { libc::atexit(aborts) };
+    if arg("GS_WHERE") == "own handler" {
+        unsafe { libc::signal(libc::SIGABRT, own_abort_handler as extern "C" fn(i32) as usize) };
+    }
+    let gs = armed();
+    ready();
+    if arg("GS_WHERE") == "own exit" {
+        until("the plan's end", || gs.state() == State::Stopped);
+        std::process::exit(0)
+    }
+    park()
+}
+
+fn r6_5_an_abort_in_the_exit_we_call_does_not_decide() {
+    let run = |signo, place| signalled(signo, "aborting", &[("GS_WHERE", place)]).said("final").said("aborts");
+    let report = run(libc::SIGTERM, "").code(0).report();
+    assert_eq!((report["outcome"].as_str(), report["exit_code"].as_i64()), (Some("clean"), Some(0)));
+    run(libc::SIGINT, "").died_by(libc::SIGINT);
+    // What is the program's own stays so.
+    run(libc::SIGTERM, "another thread").died_by(libc::SIGABRT);
+    run(libc::SIGTERM, "own handler").said("own handler").died_by(libc::SIGABRT);
+    run(libc::SIGTERM, "own exit").died_by(libc::SIGABRT);
 }
 
 fn waiting() {
