@@ -63,14 +63,37 @@ test('any-server.mjs: what is in flight is answered, who comes in drain is refus
   const late = await raw(port);
   it.kill();
   await busy.over;
-  assert.match(busy.heard, /^a done\n(c done|try again)\n$/);
+  assert.match(busy.heard, /^a done\n(c done\n)?try again\n$/);
   late.socket.write('d\n');
   await Promise.all([late.over, idle.over]);
-  assert.match(late.heard, /^(try again\n|d done\n)?$/);
+  assert.match(late.heard, /^(d done\n)?(try again\n)?$/);
   assert.deepEqual([late.end, idle.end], ['end', 'end']);
   await finish(it);
   assert.equal(it.status, 0, describe(it));
   assert.equal(it.hook('lines').outcome, 'ok');
+});
+
+test('any-server.mjs: a client that sends a line right after each answer has an answer to each line', async () => {
+  const port = 21300 + (process.pid % 1000);
+  const it = start(example('any-server.mjs'), { esm: true, bare: true, env: { PORT: String(port) } });
+  await it.said();
+  const clients = await Promise.all(Array.from({ length: 4 }, () => raw(port)));
+  for (const client of clients) {
+    client.sent = 1;
+    client.socket.write('a\n');
+    client.socket.on('data', (d) => {
+      if (!String(d).includes('try again')) client.socket.write(`a\n`, () => client.sent++);
+    });
+  }
+  await Promise.all(clients.map((client) => client.hears('a done\na done\n')));
+  it.kill();
+  await Promise.all(clients.map((client) => client.over));
+  await finish(it);
+  assert.equal(it.status, 0, describe(it));
+  for (const { heard, sent, end } of clients) {
+    assert.match(heard, /^(a done\n)+try again\n$/);
+    assert.deepEqual([heard.split('\n').length - 1, end], [sent, 'end']);
+  }
 });
 
 test('the test of the README, by node:test', async () => {
