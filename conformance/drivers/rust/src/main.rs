@@ -84,7 +84,7 @@ fn register(driver: &Arc<Driver>, scenario: &Value) {
 /// What main is to play.
 static TO_MAIN: OnceLock<Sender<Value>> = OnceLock::new();
 
-pub fn to_main(act: Value) {
+fn to_main(act: Value) {
     let _ = TO_MAIN.get().map(|main| main.send(act)); // a main that is gone plays nothing
 }
 
