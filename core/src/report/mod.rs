@@ -62,8 +62,8 @@ pub struct Report {
     pub handler: Vec<HandlerInfo>,
     /// What the configuration or registration left open.
     pub warnings: Vec<String>,
-    /// Who left first.
-    #[serde(default)]
+    /// Who left first. Reports of versions that did not tell are read, and written again, without.
+    #[serde(default, skip_serializing_if = "LeaveInfo::is_untold")]
     pub leave: LeaveInfo,
 }
 
@@ -172,6 +172,12 @@ pub struct LeaveInfo {
     pub after_us: Option<u64>,
     /// Work in flight that its leaving cut off; null as above.
     pub in_flight: Option<u64>,
+}
+
+impl LeaveInfo {
+    fn is_untold(&self) -> bool {
+        self.how.is_empty()
+    }
 }
 
 /// One managed signal's handler.
