@@ -69,8 +69,9 @@ func (h *hookContext) end(code C.int, words string) {
 		text = cWords(valid(words))
 		defer free(text)
 	}
-	C.graceshut_completion_finish(completion, code, text)
+	// Before core hears of it, and starts the next phase: what sees this context there finds it ended.
 	h.cancel(context.Canceled)
+	C.graceshut_completion_finish(completion, code, text)
 }
 
 func (h *hookContext) proposeExit(status int) {
