@@ -43,7 +43,8 @@ def test_grpc(kind, tmp_path, row):
     run.check_plan(1)
     assert slow == [b"done"] * 3, slow
     lost = [one for one in quick if one not in (b"done", grpc.StatusCode.UNAVAILABLE)]
-    assert not lost and quick.count(b"done") > 10, quick[-3:]
+    # How many there are in 0.8 s is the machine's matter.
+    assert not lost and quick.count(b"done") > 2, quick[-3:]
     name = "gRPC" if kind == "sync" else "gRPC, aio"
     row(
         {
