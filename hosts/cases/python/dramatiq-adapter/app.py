@@ -11,7 +11,7 @@ if os.environ.get("WITH"):
     import graceshut.dramatiq
 
     def setup(gs):
-        gs.hook("flush", lambda: print("hook flush", flush=True), name="flush")
+        gs.hook("flush", lambda: print("hook flush\n", end="", flush=True), name="flush")
 
     broker.add_middleware(graceshut.dramatiq.Middleware(setup, grace=8))
 
