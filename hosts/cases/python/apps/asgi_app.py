@@ -10,12 +10,12 @@ async def app(scope, receive, send):
             kind = (await receive())["type"]
             await send({"type": kind + ".complete"})
             if kind == "lifespan.shutdown":
-                print("own lifespan", flush=True)
+                print("own lifespan\n", end="", flush=True)
                 return
     while scope["method"] == "POST" and (await receive()).get("more_body"):
         pass
     if scope["path"] == "/slow":
-        print("begun", flush=True)
+        print("begun\n", end="", flush=True)
     await asyncio.sleep(1.5 if scope["path"] == "/slow" else 0.01)
     await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"3")]})
     await send({"type": "http.response.body", "body": b"ok\n"})
@@ -26,5 +26,5 @@ if os.environ.get("WITH"):
     import graceshut.asgi
 
     gs = graceshut.install(grace=8)
-    gs.hook("flush", lambda: print("hook flush", flush=True), name="flush")
+    gs.hook("flush", lambda: print("hook flush\n", end="", flush=True), name="flush")
     app = graceshut.asgi.Middleware(app)

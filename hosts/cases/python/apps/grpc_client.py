@@ -25,6 +25,6 @@ def call(number):
 for number in range(5):
     call(number)
 threading.Event().wait(0.3)  # until the server has them: a call tells nobody
-print("ready", flush=True)
+print("ready\n", end="", flush=True)
 for _ in range(5):
     answered.acquire()

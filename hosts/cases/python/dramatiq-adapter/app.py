@@ -19,7 +19,7 @@ if os.environ.get("WITH"):
 @dramatiq.actor
 def job(number):
     print("begun", number, flush=True)
-    print("ready", flush=True)
+    print("ready\n", end="", flush=True)
     time.sleep(2)
     print("done", number, flush=True)
 

@@ -11,7 +11,7 @@ import eventlet.wsgi
 def app(environ, start):
     environ["wsgi.input"].read()
     if environ["PATH_INFO"] == "/slow":
-        print("begun", flush=True)
+        print("begun\n", end="", flush=True)
     time.sleep(1 if environ["PATH_INFO"] == "/slow" else 0.01)
     start("200 OK", [("Content-Length", "3")])
     return [b"ok\n"]

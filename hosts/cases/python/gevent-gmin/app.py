@@ -12,6 +12,6 @@ if os.environ.get("WITH"):
 
     gs = graceshut.install(grace=6)
     gs.hook("flush", lambda: print("hook flush"), name="flush")
-print("ready", flush=True)
+print("ready\n", end="", flush=True)
 while True:
     time.sleep(0.2)

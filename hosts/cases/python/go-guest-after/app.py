@@ -25,5 +25,5 @@ if ORDER.endswith("before"):
 else:
     gs = install() if WITH else None
     guest()
-print("ready", flush=True)
+print("ready\n", end="", flush=True)
 sys.exit(gs.wait()) if WITH else time.sleep(4)

@@ -25,7 +25,7 @@ if os.environ.get("WITH"):
 else:
     signal.signal(signal.SIGTERM, lambda *_: server.stop(5))
 server.start()
-print("ready", flush=True)
+print("ready\n", end="", flush=True)
 if os.environ.get("WITH"):
     sys.exit(gs.wait())
 server.wait_for_termination()

@@ -18,5 +18,5 @@ def install():
 jpype.startJVM(interrupt=False)
 if WITH:
     gs = install()
-print("ready", flush=True)
+print("ready\n", end="", flush=True)
 sys.exit(gs.wait()) if WITH else time.sleep(60)

@@ -18,5 +18,5 @@ def install():
 if WITH:
     gs = install()
 jpype.startJVM()
-print("ready", flush=True)
+print("ready\n", end="", flush=True)
 sys.exit(gs.wait()) if WITH else time.sleep(60)

@@ -19,5 +19,5 @@ if os.environ.get("WITH"):
     import graceshut.asgi
 
     gs = graceshut.install(grace=8)
-    gs.hook("flush", lambda: print("hook flush", flush=True), name="flush")
+    gs.hook("flush", lambda: print("hook flush\n", end="", flush=True), name="flush")
     app = graceshut.asgi.Middleware(app)
