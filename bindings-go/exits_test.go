@@ -58,7 +58,7 @@ func TestHowAProgramEnds(t *testing.T) {
 }
 
 func TestASignalEndsItWithItsStatus(t *testing.T) {
-	for _, scenario := range []string{"waits", "defer_wait", "idle", "nobody waits"} {
+	for _, scenario := range []string{"waits", "defer_wait", "idle", "no wait"} {
 		t.Run(scenario, func(t *testing.T) {
 			t.Parallel()
 			start(t, scenario).signal(term).end().code(0).said("hook flush/b").outcome("clean").within(3 * time.Second)
@@ -74,7 +74,7 @@ func TestMainIsGivenTimeToGetToWait(t *testing.T) {
 		t.Skip("leaving passes through libc's exit then, which writes the report anew")
 	}
 	t.Parallel()
-	c := start(t, "nobody waits").signal(term)
+	c := start(t, "no wait").signal(term)
 	c.end().code(0)
 	gone := time.Now()
 	report, err := os.Stat(c.report)

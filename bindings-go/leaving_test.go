@@ -111,6 +111,6 @@ func TestMainLeaves(t *testing.T) {
 	t.Parallel()
 	start(t, "main blocks").signal(term).end().code(0).outcome("clean").leave("at_once").within(3 * time.Second)
 	start(t, "main stops by itself").signal(term).end().code(1).said("own stop is over").outcome("degraded").within(ownStop + 2*time.Second)
-	// There is no plan left that could run what f is about to begin.
+	// The plan is over, so f must not begin work that no phase would end.
 	start(t, "main late").signal(term).end().code(0).said("own stop is over").silent("main ran").within(ownStop + 2*time.Second)
 }

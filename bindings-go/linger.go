@@ -32,7 +32,7 @@ type seen struct {
 	busy      bool // a client waits for its answer
 }
 
-// look is true when l is to be closed now. A listener that has no descriptor is closed when nobody comes.
+// look is true when l is to be closed now. A listener that has no descriptor is closed when no client comes.
 func (g linger) look(what seen, l any) bool {
 	var seen C.uint32_t
 	for bit, is := range map[C.uint32_t]bool{C.GRACESHUT_CAME: what.came, C.GRACESHUT_CONNECTED: what.connected, C.GRACESHUT_BUSY: what.busy} {

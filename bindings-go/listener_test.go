@@ -23,7 +23,7 @@ func init() {
 	scenarios["streams off"] = func() { endless() }
 }
 
-// The README's recipe under load: whoever gets a line in gets an answer or is told to go elsewhere.
+// The README's recipe under load: each line that a client gets in is answered or refused in words.
 func TestAServerWithoutAnAdapterLosesNothing(t *testing.T) {
 	t.Parallel()
 	app := filepath.Join(t.TempDir(), "any")
@@ -65,7 +65,7 @@ func TestAServerWithoutAnAdapterLosesNothing(t *testing.T) {
 	clients.Wait()
 	lost.Range(func(words, _ any) bool { t.Error("lost: ", words); return true })
 	if told.Load() == 0 {
-		t.Error("nobody was told to go elsewhere")
+		t.Error("no client was told to go elsewhere")
 	}
 	e.code(0).outcome("clean").was("server", "ok").within(5 * time.Second)
 }
@@ -173,7 +173,7 @@ func endless(options ...HookOption) {
 		flush(w, "stuck")
 		select {}
 	})
-	// A download is no stream: ended early it would look whole.
+	// A download that ends early would look whole, so it is left to end.
 	mux.HandleFunc("/export", func(w http.ResponseWriter, r *http.Request) {
 		typed(w, "text/csv")
 		for i := range 7 {

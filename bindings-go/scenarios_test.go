@@ -106,7 +106,7 @@ var scenarios = map[string]func(){
 	},
 	"stops":        func() { gs := withHook(); ready(); check(gs.Stop("enough", 0)); gs.Wait() },
 	"waits":        func() { gs := withHook(); ready(); gs.Wait() },
-	"nobody waits": func() { withHook(Leave(LeaveAtOnce)); idleForever() },
+	"no wait":      func() { withHook(Leave(LeaveAtOnce)); idleForever() },
 	"idle":         func() { withHook(); idle() },
 	"reraise":      func() { withHook(Exit(ExitReraise)); idle() },
 	"degraded":     func() { hook(withHook(), Close, "bad", bad); idle() },

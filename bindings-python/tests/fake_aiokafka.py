@@ -87,7 +87,7 @@ class Consumer:
         return None
 
     def _error(self, code: int):
-        raise KafkaConnectionError("for now")
+        raise KafkaConnectionError("the broker is away")
 
     def _refuse(self, count: int):
         self.refusals = count

@@ -76,7 +76,7 @@ class Member:
             self._ledger.committed(offsets)
 
     async def _commit_or_go_on(self) -> None:
-        """In the loop: a commit that fails for now is made up for by the next one."""
+        """In the loop: the next commit makes up for one that the client may try again."""
         from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError
 
         try:
@@ -85,7 +85,7 @@ class Member:
             # The first two: the group has rebalanced meanwhile.
             if not (error.retriable or isinstance(error, (CommitFailedError, IllegalStateError))):
                 raise
-            log("Kafka: not committed for now: %r", error)
+            log("Kafka: not committed, the next commit tries again: %r", error)
 
     # ---- called by the client
 

@@ -153,7 +153,7 @@ class Member:
                 raise graceshut.BadValue(COMMITS_ITSELF % (one.topic, one.partition, one.offset, at))
 
     def _commit_or_go_on(self) -> None:
-        """In the loop: a commit that fails for now is made up for by the next one."""
+        """In the loop: the next commit makes up for one that the client may try again."""
         from confluent_kafka import KafkaException
 
         try:
@@ -162,7 +162,7 @@ class Member:
             error = e.args[0]
             if _is_the_end(error):
                 raise
-            log("Kafka: not committed for now: %s", error.str())
+            log("Kafka: not committed, the next commit tries again: %s", error.str())
 
     # ---- called by the client, inside poll and close
 
