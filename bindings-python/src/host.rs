@@ -29,6 +29,9 @@ static ENDING_LOOPS: AtomicU32 = AtomicU32::new(0);
 static OWN_HANDLERS: AtomicU64 = AtomicU64::new(0);
 /// The main thread waits for the end as the last thing it does.
 static WAITING: AtomicU32 = AtomicU32::new(0);
+/// The main thread has waited for the end, and goes on since it came: it may be ahead of the core, which asks when the report is
+/// written.
+static SAW_THE_END: AtomicBool = AtomicBool::new(false);
 
 /// A program is still starting for this long after `install`.
 const STARTING: Duration = Duration::from_secs(1);
@@ -84,7 +87,7 @@ impl Host for CPython {
     }
 
     fn is_waiting(&self) -> bool {
-        WAITING.load(SeqCst) != 0 || LEAVERS.load(SeqCst) != 0
+        WAITING.load(SeqCst) != 0 || SAW_THE_END.load(SeqCst) || LEAVERS.load(SeqCst) != 0
     }
 
     /// CPython's handler only sets flags and writes a byte (embedding B15). A JVM's would end the process (E35).
@@ -176,9 +179,11 @@ pub(crate) fn set_own_handlers(signals: u64) {
     OWN_HANDLERS.store(signals, SeqCst);
 }
 
-/// The main thread begins (True) or ends to wait for the end, as the last thing it does.
+/// The main thread begins (True) or ends to wait for the end. `saw_it`: it goes on because the shutdown is over.
 #[pyfunction]
-pub(crate) fn set_waiting(waits: bool) {
+#[pyo3(signature = (waits, saw_it = false))]
+pub(crate) fn set_waiting(waits: bool, saw_it: bool) {
+    SAW_THE_END.fetch_or(saw_it, SeqCst);
     count(&WAITING, waits);
 }
 
@@ -217,6 +222,7 @@ pub(crate) fn exit_begins(begins: bool) {
     LEAVING.store(begins, SeqCst);
     if !begins {
         CODE.store(NOTHING, SeqCst);
+        SAW_THE_END.store(false, SeqCst);
     }
 }
 

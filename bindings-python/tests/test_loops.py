@@ -87,6 +87,31 @@ run(main)
     assert c.lines[1:] == ["drained", "stopped"] and c.rc == -signal.SIGINT, c.words()
 
 
+def test_who_has_waited_is_not_waited_for(child, loop):
+    """The coroutine wakes up when the plan is over; the report is written later, here as late as it may be."""
+    c = child(
+        loop
+        + """
+gone, full = os.pipe()
+os.set_blocking(full, False)
+try:
+    while True: os.write(full, b" " * 4096)
+except BlockingIOError: os.set_blocking(full, True)
+os.environ["GRACESHUT_REPORT"] = "fd:%d" % full
+gs = graceshut.install(grace=10)
+async def main():
+    ready_once_waiting()
+    await gs.stopped.wait()
+    print("stopped")
+run(main)
+time.sleep(2)
+print("is not waited for any more")
+"""
+    )
+    c.ready().kill(signal.SIGINT).end()
+    assert c.lines[1:] == ["stopped"] and c.rc == -signal.SIGINT, c.words()
+
+
 def test_a_loop_that_ends_too_early_is_named(child, loop):
     c = child(
         loop

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 _LOOK = 1.0
 #: A blocking wait looks at Python's own signal handlers at least this often.
 _SLICE = 5.0
+#: The level of ``gs.stopped``.
+_STOPPED = 3
 
 
 class Waited:
@@ -75,6 +77,8 @@ class Flag:
                     # The others of this thread run meanwhile.
                     hub.wait(min(left, _LOOK), self._add)
                 if gs._wait_level(self._level, max(left, 0.0) if hub is None else 0.0):
+                    if swallow is not None and self._level == _STOPPED:
+                        swallow.saw_the_end()
                     return True
                 if until is not None and time.monotonic() >= until:
                     return False
@@ -93,9 +97,10 @@ class Flag:
         if loop is None:
             raise RuntimeError("awaited in no loop that graceshut knows (asyncio, uvloop, trio); call wait() on a thread instead")
         until = None if limit is None else time.monotonic() + limit
-        swallow, leaves = _signals.in_main(), _signals.in_main() and self._level == 3
-        if swallow:
-            _signals.waiting().__enter__()
+        swallow = _signals.waiting() if _signals.in_main() else None
+        leaves = swallow is not None and self._level == _STOPPED
+        if swallow is not None:
+            swallow.__enter__()
         if leaves:
             gs._leaver(True)
         try:
@@ -105,10 +110,12 @@ class Flag:
                 if left <= 0:
                     return False
                 await loop.wait(left, self._add)
+            if leaves and swallow is not None:
+                swallow.saw_the_end()
             return True
         finally:
-            if swallow:
-                _signals.waiting().__exit__()
+            if swallow is not None:
+                swallow.__exit__()
             if leaves:
                 gs._leaver(False)
 

@@ -361,7 +361,16 @@ def _as_before(signum: int, frame: Optional[FrameType], handler: Any) -> None:
 
 
 class waiting:
-    """While entered in the main thread, the KeyboardInterrupt of the shutdown's own SIGINT is swallowed."""
+    """While entered in the main thread, the KeyboardInterrupt of the shutdown's own SIGINT is swallowed.
+
+    :meth:`saw_the_end` before leaving it: the thread goes on because the shutdown is over, and core, which asks later, is to take
+    it for one that still waits (spec 6.6). Without it, how the program leaves would depend on which of the two is faster.
+    """
+
+    _until_the_end = False
+
+    def saw_the_end(self) -> None:
+        self._until_the_end = True
 
     def __enter__(self) -> None:
         global _waiting
@@ -371,7 +380,7 @@ class waiting:
     def __exit__(self, *_: object) -> None:
         global _waiting
         _waiting -= 1
-        _graceshut.set_waiting(False)
+        _graceshut.set_waiting(False, self._until_the_end)
 
 
 def ending() -> None:
