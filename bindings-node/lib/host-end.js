@@ -133,7 +133,7 @@ class HostEnd {
       if (state === 'idle') return;
       if (state === 'stopping') this.native.warn(`the process left while the plan ran, by ${caller()}: hooks in JavaScript are skipped`);
       this.native.hostEnd(null, code | 0);
-      const decided = this.native.closeHostAndWait(this.groups());
+      const decided = this.native.closeHostAndWait(this.groups(), code | 0);
       if (decided !== 0 || code === 0) process.exitCode = decided;
     } catch {
       // Uninstalled meanwhile: nothing to wait for.

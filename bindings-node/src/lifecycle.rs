@@ -213,18 +213,19 @@ pub fn host_end(error: Option<String>, code: i32) -> Result<()> {
 }
 
 /// The loop will not turn again: ends the JavaScript hooks, gives up the work in flight of `groups` (nobody is left to finish
-/// it, and drain would wait for it in vain), waits here for the native hooks, answers the decided status.
+/// it, and drain would wait for it in vain), waits here for the native hooks, answers the decided status. `code`: what the program
+/// itself leaves with.
 ///
 /// # Errors
 /// `Closed`.
 #[napi(catch_unwind)]
-pub fn close_host_and_wait(groups: Vec<String>) -> Result<i32> {
+pub fn close_host_and_wait(groups: Vec<String>, code: i32) -> Result<i32> {
     let runtime = living()?;
     runtime.host_closed();
     // Not before drain has counted it: the report is to say what was left.
     while InFlight::default_group().page().word() < DRAINING {
         match runtime.wait(Some(LOOK_EVERY)) {
-            Ok(finished) => return Ok(finished.exit.code),
+            Ok(_) => return left_with(&runtime, code),
             Err(e) if e.kind() == ErrorKind::Timeout => {}
             Err(e) => return Err(thrown(&e)),
         }
@@ -233,8 +234,11 @@ pub fn close_host_and_wait(groups: Vec<String>) -> Result<i32> {
         let group = InFlight::group(&name).map_err(|e| thrown(&e))?;
         (0..group.count()).for_each(|_| group.leave());
     }
-    let finished = runtime.wait(None).map_err(|e| thrown(&e))?;
-    Ok(finished.exit.code)
+    left_with(&runtime, code)
+}
+
+fn left_with(runtime: &graceshut::Runtime, code: i32) -> Result<i32> {
+    Ok(runtime.host_leaves(code).map_err(|e| thrown(&e))?.code)
 }
 
 /// Ends a held install.

@@ -65,10 +65,17 @@ test('a channel to a parent keeps no process that is over', async () => {
   assert.ok(took(it) < 4000, `${took(it)} ms`);
 });
 
-test('an INT after which the program leaves by itself is still a death by INT', async () => {
-  const it = start(`${PLAN} const t = stay(); process.on('SIGINT', () => setTimeout(() => clearInterval(t), 500)); say('ready');`);
-  await it.said();
-  it.kill('SIGINT');
-  await finish(it);
-  assert.equal(it.signal, 'SIGINT', describe(it));
-});
+for (const [how, [plan, stops]] of Object.entries({
+  'its loop empties after the plan': [0, 'setTimeout(() => clearInterval(t), 500)'],
+  'it exits after the plan': [0, 'setTimeout(() => process.exit(0), 500)'],
+  'it exits while the plan runs': [500, 'setTimeout(() => process.exit(0), 50)'],
+})) {
+  test(`an INT that the program handles does not kill it: ${how}`, async () => {
+    const it = await signalled(`
+      ${PLAN} const t = stay();
+      gs.hook('drain', () => sleep(${plan}), { name: 'drain' });
+      process.on('SIGINT', () => { ${stops}; }); say('ready');`, { signal: 'SIGINT' });
+    assert.deepEqual([it.status, it.signal, it.report.exit_code], [0, null, 0], describe(it));
+    assert.deepEqual([it.hook('drain').outcome, it.hook('flush').outcome], ['ok', 'ok']);
+  });
+}

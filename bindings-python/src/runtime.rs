@@ -200,6 +200,10 @@ impl Runtime {
         Ok(reached)
     }
 
+    fn _host_deals_with_it(&self) {
+        self.rt().host_deals_with_it();
+    }
+
     fn _host_end(&self, py: Python<'_>, error: Option<&Bound<'_, PyAny>>, code: i32) -> PyResult<()> {
         let error = error.map(|e| e.str().map(|s| s.to_string_lossy().into_owned())).transpose()?;
         py.detach(|| self.rt().host_end(error.as_deref(), code)).or_raise(py)

@@ -1,6 +1,7 @@
 """Spec 6.6: a program that handles the signal itself may leave by itself until the deadline, and is only then made to."""
 
 import signal
+import textwrap
 
 import pytest
 
@@ -71,6 +72,29 @@ def test_a_program_that_stops_by_itself_is_not_cut(child, how):
     c.ready().kill(signal.SIGINT if how == "KeyboardInterrupt" else signal.SIGTERM).end()
     assert c.lines[1:] == ["flushed", "stopped by itself"] and c.rc == 0, c.words()
     assert 1.4 < c.gone_at - c.signalled_at < 6 and c.report["outcome"] == "clean"
+
+
+@pytest.mark.parametrize("plan, own", [(0.6, 0.05), (0.05, 0.6)], ids=["before the plan", "after it"])
+@pytest.mark.parametrize("how", ["handler", "KeyboardInterrupt"])
+def test_an_interrupt_that_the_program_handles_does_not_kill_it(child, how, plan, own):
+    stops = {
+        "handler": """
+            told = []
+            signal.signal(signal.SIGINT, lambda signo, frame: told.append(signo))
+            print("ready")
+            while not told: time.sleep(0.01)
+        """,
+        "KeyboardInterrupt": """
+            try:
+                print("ready")
+                time.sleep(30)
+            except KeyboardInterrupt: pass
+        """,
+    }
+    install = "gs = graceshut.install(grace=9)\ngs.hook('flush', lambda: time.sleep(%r), name='f')\n" % plan
+    c = child(install + textwrap.dedent(stops[how]) + "time.sleep(%r)\n" % own)
+    c.ready().kill(signal.SIGINT).end()
+    assert c.rc == 0 and c.report["exit_code"] == 0 and c.outcomes() == {"f": "ok"}, c.words()
 
 
 def test_at_the_deadline_it_is_made_to(child):

@@ -133,6 +133,8 @@ def _end(gs: Any, error: Optional[str], code: int) -> int:
             gs._wait_level(1, 0.2)
         if gs.state == "armed":
             gs._host_end(error, code)
+        elif error is None and _signals.program_heard_of_one():
+            gs._host_deals_with_it()
         _hooks.drive_loops()
         if _hooks._pending:
             _hooks.sweep()

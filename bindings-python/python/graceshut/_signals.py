@@ -383,6 +383,11 @@ class waiting:
         _graceshut.set_waiting(False, self._until_the_end)
 
 
+def program_heard_of_one() -> bool:
+    """Whether a handler of the program's own was called, ``KeyboardInterrupt`` included: swallowed ones do not count."""
+    return bool(_handled & _stops)
+
+
 def ending() -> None:
     """The main thread ends: nothing is raised in it any more."""
     global _ending

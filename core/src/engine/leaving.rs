@@ -27,6 +27,12 @@ impl Engine {
         Some(finish.1)
     }
 
+    /// The program handles the signal by itself and begins to end with 0 while the plan runs: it does not die by the signal (spec
+    /// 6.4). After the plan [`note_leaving`](Engine::note_leaving) tells.
+    pub fn host_deals_with_it(&mut self) {
+        self.triggers.dealt_with |= self.finish.is_none() && self.started_by().is_some();
+    }
+
     /// The program sent itself a stop signal while it was stopping: its own stop is over (spec 6.6).
     #[must_use]
     pub fn is_done_by_itself(&self) -> bool {

@@ -162,7 +162,8 @@ pub struct ExitRules {
     pub forced: Option<i32>,
 }
 
-/// Spec 6.4. `host_code`: what the host was leaving with, or what an exit call inside a hook proposed.
+/// Spec 6.4. `host_code`: what the host was leaving with, or what an exit call inside a hook proposed. `dealt_with`: the program
+/// handles the signal, and its own end with 0 stays.
 #[must_use]
 pub(super) fn exit_plan(
     rules: ExitRules,
@@ -171,6 +172,7 @@ pub(super) fn exit_plan(
     started_by: Option<i32>,
     forced_by: Option<i32>,
     host_code: Option<i32>,
+    dealt_with: bool,
 ) -> ExitPlan {
     let plain = |code| ExitPlan { code, die_by: None };
     if kind == ReasonKind::Uncaught {
@@ -187,7 +189,9 @@ pub(super) fn exit_plan(
         ShutdownOutcome::Clean => match (started_by, host_code) {
             (Some(_), Some(code)) if code != 0 => plain(code),
             (Some(signo), _) if rules.exit == Exit::Reraise => ExitPlan { code: 128 + signo, die_by: Some(signo) },
-            (Some(libc::SIGINT), _) if rules.clean.is_none() => ExitPlan { code: 130, die_by: Some(libc::SIGINT) },
+            (Some(libc::SIGINT), _) if rules.clean.is_none() && !dealt_with => {
+                ExitPlan { code: 130, die_by: Some(libc::SIGINT) }
+            }
             (Some(_), _) => plain(rules.clean.unwrap_or(0)),
             (None, code) => plain(code.unwrap_or(0)),
         },

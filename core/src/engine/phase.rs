@@ -344,6 +344,6 @@ impl Engine {
             ReasonKind::Uncaught => self.triggers.first_code,
             _ => self.proposed_code.or(self.triggers.host_code),
         };
-        exit_plan(self.settings.exit, outcome, kind, self.started_by(), forced_by, code)
+        exit_plan(self.settings.exit, outcome, kind, self.started_by(), forced_by, code, self.triggers.dealt_with)
     }
 }

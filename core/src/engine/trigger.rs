@@ -96,6 +96,8 @@ pub(super) struct Triggers {
     pub(super) host_code: Option<i32>,
     /// It came when the way out was decided.
     pub(super) host_came_late: bool,
+    /// The program has a handler of its own for the signal, and began to end with 0 before the plan was over.
+    pub(super) dealt_with: bool,
     /// The program sent itself a stop signal while it was stopping.
     pub(super) reraised: bool,
 }

@@ -214,6 +214,27 @@ impl Runtime {
         Ok(())
     }
 
+    /// For bindings: a handler of the program's own has heard the signal that started the shutdown, and the program now ends with 0,
+    /// or with a status that is not known yet. [`host_end`](Runtime::host_end) with 0 says it too. Before the plan is over; never
+    /// blocks.
+    pub fn host_deals_with_it(&self) {
+        self.shared.with_engine(|e| e.host_deals_with_it());
+    }
+
+    /// For bindings: the host leaves by itself with `code`, which it will no longer tell when it calls the C library's exit. Blocks
+    /// until the report is written, and answers the way out that counts now: the program's 0 stays where it has handled the signal
+    /// after whose plan it leaves (spec 6.4).
+    ///
+    /// # Errors
+    /// `WrongThread` inside a hook, `Closed`.
+    pub fn host_leaves(&self, code: i32) -> Result<ExitPlan, Error> {
+        let first = self.wait(None)?.exit;
+        if self.shared.with_engine(|e| e.host_came_late()) {
+            self.shared.host_leaves(code);
+        }
+        Ok(self.shared.with_engine(|e| e.finished()).map_or(first, |(_, plan)| plan))
+    }
+
     /// For bindings: the host can run nothing any more; its hooks that have not begun are skipped, and its work in flight is given
     /// up (spec 2.6, 6.3).
     pub fn host_closed(&self) {
@@ -458,6 +479,12 @@ impl Shared {
             if self.door.is_finished() {
                 // It leaves by itself (spec 6.6).
                 self.it_leaves();
+            }
+        }
+        if reason.kind == ReasonKind::HostEnd && host_code == Some(0) {
+            let started_by = self.with_engine(|e| e.started_by());
+            if started_by.is_some_and(|signo| self.has_own_handler(signo)) {
+                self.with_engine(|e| e.host_deals_with_it());
             }
         }
         self.reload.stop_wins();

@@ -56,8 +56,17 @@ fn handling() {
     })
     .unwrap();
     saying(&gs, "flush", "flushed");
-    if arg("GS_HOOK") == "hangs" {
-        hanging(&gs, "final", "bad");
+    match arg("GS_HOOK").as_str() {
+        "hangs" => hanging(&gs, "final", "bad"),
+        "slow" => {
+            let slow = |_: &graceshut::Context| {
+                std::thread::sleep(ms(400));
+                say("slow");
+                Ok(())
+            };
+            gs.hook("flush", "slow").run(slow).unwrap();
+        }
+        _ => {}
     }
     ready();
     if arg("GS_DO") == "stop" {
@@ -65,6 +74,11 @@ fn handling() {
     }
     if arg("GS_DO") == "wait" {
         std::process::exit(gs.wait(None).unwrap().exit.code);
+    }
+    if arg("GS_DO") == "leave first" {
+        until("the signal", || gs.state() != State::Armed);
+        say("stopped by itself");
+        std::process::exit(0)
     }
     until("the plan's end", || gs.state() == State::Stopped);
     let end = |code| {
@@ -132,6 +146,11 @@ fn r6_6_a_program_that_handles_int_does_not_die_by_it() {
     };
     let report = int(kid("leave")).code(0).said("stopped by itself").report();
     assert_eq!((report["exit_code"].as_i64(), report["exit_signal"].as_str()), (Some(0), None), "{report:#}");
+    // As well where its own end is the shorter one.
+    let report = int(kid("leave first").env("GS_HOOK", "slow")).code(0).said("stopped by itself").said("slow").report();
+    assert_eq!((report["exit_code"].as_i64(), report["exit_signal"].as_str()), (Some(0), None), "{report:#}");
+    int(kid("leave first").env("GS_HOOK", "slow").env("GS_OWN", "no")).died_by(libc::SIGINT);
+    int(kid("leave first").env("GS_HOOK", "slow").env("GRACESHUT_EXIT", "reraise")).died_by(libc::SIGINT);
     int(kid("leave").env("GRACESHUT_EXIT", "reraise")).died_by(libc::SIGINT);
     int(kid("leave").env("GRACESHUT_LEAVE", "at_once")).died_by(libc::SIGINT);
 }
