@@ -198,6 +198,49 @@ def test_nohup_is_respected(child):
     assert c.rc == 0 and c.report["reason"]["signal"] == "TERM", c.words()
 
 
+@pytest.mark.parametrize("signo", [signal.SIGINT, signal.SIGHUP, signal.SIGQUIT])
+def test_what_the_program_ignores_for_a_while_stays_ignored(child, signo):
+    """A program does so round a child that is to have the Ctrl-C for itself (spec 3.5)."""
+    c = child(
+        """
+        gs = graceshut.install(grace=10, signals={"QUIT": "stop"})
+        signo = signal.Signals(int(os.environ["SIGNO"]))
+        told = []
+        for handler in (lambda *_: told.append("told"), signal.SIG_DFL):
+            before = signal.signal(signo, signal.SIG_IGN)
+            assert signal.getsignal(signo) is signal.SIG_IGN
+            print("ready" if handler is not signal.SIG_DFL else "again")
+            time.sleep(0.4)
+            print(gs.state, *told)
+            assert signal.signal(signo, handler) is signal.SIG_IGN
+        print("armed again")
+        sys.exit(gs.wait())
+        """,
+        env={"SIGNO": str(int(signo))},
+    )
+    c.ready().kill(signo).read_until("again")
+    c.kill(signo).read_until("armed again")
+    c.kill(signo).end()
+    assert c.lines[1:] == ["armed", "again", "armed", "armed again"] and "SIG_IGN" not in c.err, c.words()
+    assert c.rc == (-signo if signo == signal.SIGINT else 0) and c.report["reason"]["signal"] == signo.name[3:], c.words()
+
+
+def test_a_program_that_ignores_term_is_not_cut_before_the_deadline(child):
+    c = child(
+        """
+        gs = graceshut.install(grace=10)
+        gs.hook("flush", lambda: print("flushed"), name="f")
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        print("ready")
+        while not gs.stopped: time.sleep(0.02)
+        time.sleep(0.7)
+        print("what must not be cut")
+        """
+    )
+    c.ready().kill().end()
+    assert c.lines[1:] == ["flushed", "what must not be cut"] and c.rc == 0 and "still acts on it" in c.err, c.words()
+
+
 def test_ctrl_c_before_wait_is_a_keyboard_interrupt_and_the_signal_the_reason(child):
     c = child(
         """

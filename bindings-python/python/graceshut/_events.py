@@ -40,7 +40,7 @@ def line(event: dict[str, Any]) -> tuple[int, str]:
     if kind == "reload":
         return (logging.WARNING if outcome == "failed" else logging.INFO), "reload %s%s" % (outcome, tail)
     if kind == "handler":
-        return logging.WARNING, "%s (%s)" % (message, outcome)
+        return (logging.INFO if outcome == "ignored" else logging.WARNING), "%s (%s)" % (message, outcome)
     if kind == "deadline":
         return logging.INFO, "deadline moved to %s after the trigger" % _seconds(event)
     if kind == "finished":

@@ -56,6 +56,8 @@ _runtime: Any = None
 _native: set[int] = set()
 #: Those whose handler of the program's own was called: it is stopping by itself, also where it takes the handler away then.
 _handled: set[int] = set()
+#: Those that the program ignores since `install`: it is not to be cut in what it does meanwhile. TERM is acted on all the same.
+_set_aside: set[int] = set()
 #: Who waits in the main thread for the end, and swallows the Ctrl-C that began it.
 _waiting = 0
 #: The main thread is ending.
@@ -115,6 +117,7 @@ def prepare(managed: list[tuple[int, bool, bool, bool]]) -> bool:
     _ignored.clear()
     _c_handlers.clear()
     _handled.clear()
+    _set_aside.clear()
     _ignored.update(signo for signo, _, ignored, _ in managed if ignored)
     _stops.clear()
     _stops.update(signo for signo, _, _, stops in managed if stops)
@@ -157,7 +160,7 @@ def _tell_core(signo: int) -> None:
     handler = _view.get(signo, _on_signal)
     is_native = signo in _native
     _graceshut.set_outside(int(signo), 2 if is_native else 0 if handler == _DFL else 1 if handler == _IGN else 2)
-    own = {*_native, *_c_handlers, *_handled, *(s for s, h in _view.items() if callable(h))}
+    own = {*_native, *_c_handlers, *_handled, *_set_aside, *(s for s, h in _view.items() if callable(h))}
     _graceshut.set_own_handlers(sum(1 << s - 1 for s in own))
 
 
@@ -181,7 +184,8 @@ def finish_in_main() -> None:
     with changing():
         _register()
         for signo in list(_view):
-            runtime._rearm(signo, signo not in _held)
+            if not _is_left_ignored(signo):
+                runtime._rearm(signo, signo not in _held)
 
 
 def hold(signals: Iterable[int]) -> None:
@@ -189,6 +193,8 @@ def hold(signals: Iterable[int]) -> None:
     if _runtime is None or not _is_ours():
         return
     for signo in set(signals) & set(_view):
+        if _is_left_ignored(signo):
+            continue
         _held.add(signo)
         _runtime._rearm(signo, False)
 
@@ -255,9 +261,16 @@ def _signal_(signalnum: int, handler: Handler, /) -> Handler:
             _native.discard(signalnum)
             _real_signal(signalnum, _on_signal)
             _put_on_top(signalnum)
+    (_set_aside.add if handler == _IGN else _set_aside.discard)(signalnum)
     if handler is not _on_signal:
         _view[signalnum] = handler
         _tell_core(signalnum)
+    if handler == _IGN and signalnum in _USERS_CHOICE and signalnum not in _held:
+        # As long as the program leaves it so, the kernel itself ignores it (spec 3.5).
+        _real_signal(signalnum, handler)
+        return before
+    if _real_getsignal(signalnum) is not _on_signal:
+        _real_signal(signalnum, _on_signal)
     if handler == _IGN and signalnum not in _warned | _ignored | _handled:
         _warned.add(signalnum)
         name = _name(signalnum)
@@ -266,6 +279,10 @@ def _signal_(signalnum: int, handler: Handler, /) -> Handler:
     _signal.siginterrupt(signalnum, True)
     _put_on_top(signalnum)
     return before
+
+
+def _is_left_ignored(signo: int) -> bool:
+    return _view.get(signo) == _IGN and _real_getsignal(signo) == _IGN
 
 
 def _put_on_top(signo: int) -> None:

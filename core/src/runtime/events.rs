@@ -177,13 +177,19 @@ impl Events {
     /// `unseen`: for how long nobody had looked.
     pub(super) fn say_replaced(&self, replaced: &Replaced, unseen: Duration) {
         let name = crate::signal::name_of(replaced.signo).unwrap_or("?");
-        let by = replaced.by.as_deref().unwrap_or("somebody");
-        let outcome = if replaced.repaired { "repaired" } else { "replaced" };
+        let by = replaced.by.as_deref().unwrap_or("code of no library");
+        let outcome = match (replaced.ignored, replaced.repaired) {
+            (true, _) => "ignored",
+            (_, true) => "repaired",
+            _ => "replaced",
+        };
         let missed = if replaced.repaired { "; signals of that time may have been missed" } else { "" };
-        let message = Some(format!(
-            "the handler of {name} was replaced by {by}, at most {} ago{missed}",
-            format_duration(rounded(unseen))
-        ));
+        let ago = format_duration(rounded(unseen));
+        let message = Some(if replaced.ignored {
+            format!("the program ignores {name}, since at most {ago}")
+        } else {
+            format!("the handler of {name} was replaced by {by}, at most {ago} ago{missed}")
+        });
         let value = u64::try_from(replaced.signo).ok();
         self.say(EventView { outcome: Some(outcome.to_owned()), message, value, ..self.moment("handler") });
     }

@@ -207,6 +207,7 @@ fn take(live: &Live, saved: &Saved, managed: &Managed, verdicts: &[Verdict]) -> 
         chain_by(verdicts, saved, signo);
     } else {
         live.armed.fetch_or(bit(signo), Ordering::SeqCst);
+        saved.note_set_aside(false);
         if let Err(error) = put_ours(saved, signo, found, verdicts) {
             live.armed.fetch_and(!bit(signo), Ordering::SeqCst);
             return Err(error);
@@ -323,6 +324,7 @@ pub fn look(repair: bool) -> Vec<Replaced> {
                 && put_ours(saved, signo, found, &verdicts).is_ok()
             {
                 count.fetch_add(1, Ordering::SeqCst);
+                saved.note_set_aside(found.handler == libc::SIG_IGN);
                 repaired = true;
             }
             places.push(found.handler);

@@ -55,6 +55,8 @@ pub(super) struct Saved {
     exposed: AtomicBool,
     /// The bottom of the stack was there before us, so it cannot lead back.
     pristine: AtomicBool,
+    /// The program had it ignored, and ours was put back.
+    set_aside: AtomicBool,
     /// What a process that is not ours finds under ours, plus one; 0: the top of the stack. So all of it begins as zeroes, which take
     /// no room in the library's file.
     outside: AtomicUsize,
@@ -106,6 +108,7 @@ static SAVED: [Saved; 65] = [const {
         called: AtomicU64::new(0),
         exposed: AtomicBool::new(false),
         pristine: AtomicBool::new(false),
+        set_aside: AtomicBool::new(false),
         outside: AtomicUsize::new(0),
     }
 }; 65];
@@ -262,6 +265,15 @@ impl Saved {
         self.write(top, found, since, false);
         self.count.store(top + 1, Ordering::SeqCst);
         self.newest.store(since, Ordering::SeqCst);
+    }
+
+    /// Whether the program had the signal ignored when ours was put back: it wants to go on.
+    pub(super) fn note_set_aside(&self, was_ignored: bool) {
+        self.set_aside.store(was_ignored, Ordering::SeqCst);
+    }
+
+    pub(super) fn is_set_aside(&self) -> bool {
+        self.set_aside.load(Ordering::SeqCst)
     }
 
     pub(super) fn is_chained(&self) -> bool {

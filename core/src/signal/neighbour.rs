@@ -71,7 +71,7 @@ fn is_go(object: &Object<'_>) -> bool {
 }
 
 /// True when something else than graceshut hears of `signo` too: a handler that is called after ours, was, or is in our place. One
-/// that has put ours back does not count.
+/// that has put ours back does not count; a program that had the signal ignored does, which has something to end.
 /// Any thread, never blocks.
 #[must_use]
 pub fn another_hears(signo: i32) -> bool {
@@ -79,7 +79,7 @@ pub fn another_hears(signo: i32) -> bool {
     let now = query(signo).unwrap_or(Disposition::DEFAULT);
     let generation = saved.generation(now.handler);
     let in_our_place = now.is_function() && !saved.is_ours(now.handler);
-    in_our_place || saved.has_called(generation) || saved.called_after(generation).is_some()
+    in_our_place || saved.is_set_aside() || saved.has_called(generation) || saved.called_after(generation).is_some()
 }
 
 /// The function that is called after ours for `signo`, if one is. Any thread, never blocks.

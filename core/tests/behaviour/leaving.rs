@@ -24,6 +24,7 @@ crate::suite!("leaving",
         r6_6_own_handlers_are_checked,
         r6_6_a_handler_in_the_kernel_is_the_programs_own,
         r6_6_a_status_of_its_own_is_kept_whenever_it_leaves,
+        r3_5_a_program_that_has_term_ignored_is_not_cut_before_d,
     ],
     children: [handling, bad_signals, by_flag]);
 
@@ -255,7 +256,8 @@ extern "C" fn set_flag(_: i32) {
 fn by_flag() {
     let handle = || unsafe {
         let mut act: libc::sigaction = std::mem::zeroed();
-        act.sa_sigaction = set_flag as extern "C" fn(i32) as usize;
+        let flag = set_flag as extern "C" fn(i32) as usize;
+        act.sa_sigaction = if arg("GS_DO") == "ignore" { libc::SIG_IGN } else { flag };
         act.sa_flags = arg("GS_FLAGS").parse().unwrap_or(0);
         libc::sigaction(libc::SIGTERM, &act, std::ptr::null_mut());
     };
@@ -279,9 +281,20 @@ fn by_flag() {
     }
     saying(&gs, "flush", "flushed");
     ready();
+    if arg("GS_DO") == "ignore" {
+        until("the plan's end", || gs.state() == State::Stopped);
+        std::thread::sleep(ms(500));
+        return say("what was not to be cut");
+    }
     until("the flag", || FLAG.load(std::sync::atomic::Ordering::SeqCst));
     std::thread::sleep(ms(1000));
     say("stopped by itself");
+}
+
+/// Without graceshut it would have gone on.
+fn r3_5_a_program_that_has_term_ignored_is_not_cut_before_d() {
+    let end = term(Kid::new("by_flag").env("GS_DO", "ignore").env("GS_ORDER", "later")).code(0);
+    assert_eq!(end.said("flushed").said("what was not to be cut").report()["leave"]["how"], "by_itself");
 }
 
 /// At once, while the plan is being carried out, between its end and its report, after it.
