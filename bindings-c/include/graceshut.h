@@ -279,7 +279,7 @@ typedef struct {
     /** 1: the process leaves by `exit` above, not by returning from `graceshut_wait`. */
     uint8_t leaves_by_exit;
     /**
-     * 1: `exit` and the return from main are no triggers and wait for nobody, because the host can run nothing any more by
+     * 1: `exit` and the return from main do not begin the shutdown and do not wait for it, because the host can run nothing any more by
      * then (the JVM): it says `graceshut_host_end` before; one that did not leaves at once with its own status. (spec 2.6)
      */
     uint8_t tells_of_end;
@@ -361,7 +361,7 @@ typedef struct {
 } graceshut_hook_options;
 
 /**
- * A hook that begins its work and completes it later: it owns `completion`, and somebody ends the hook with
+ * A hook that begins its work and completes it later: it owns `completion`, and the program ends the hook with
  * `graceshut_completion_finish`, before or after this function returns, on any thread. `user_data` lives until both have
  * happened. Otherwise as `graceshut_hook_fn`. (spec 8.4)
  */
@@ -448,7 +448,7 @@ int graceshut_stop(const graceshut_t *gs,
 
 /**
  * Blocks until every phase is over and the report is written, at most `timeout_us` microseconds, `GRACESHUT_FOREVER` without
- * limit. Writes the decided status to `exit_code` (may be null): return it from main. Whoever waits here is the one who
+ * limit. Writes the decided status to `exit_code` (may be null): return it from main. The thread that waits here is the one that
  * leaves; a program that never calls it is left by `exit` on a thread of graceshut. Any thread but a hook's. (spec 6.4, 6.5)
  *
  * If another thread is already inside `exit`, the process leaves there and this call does not return.
@@ -613,7 +613,7 @@ int graceshut_warn(const graceshut_t *gs,
                    const char *message);
 
 /**
- * For bindings: somebody set another handler for `signo`; puts graceshut's on top again, with `chain` a `GRACESHUT_CHAIN_*`.
+ * For bindings: other code set a handler for `signo`; puts graceshut's on top again, with `chain` a `GRACESHUT_CHAIN_*`.
  * Any thread; never blocks. (spec 3.5)
  *
  * Errors: CLOSED, NOT_INSTALLED (`signo` is not managed), BAD_VALUE (no such chain), OS, NULL.
@@ -878,7 +878,7 @@ graceshut_linger *graceshut_linger_new(int64_t remaining_us,
 /**
  * 1 when the listeners are to be closed now (and for null), else 0: go on accepting and refusing, and call again.
  * `seen`: `GRACESHUT_CAME`, `_CONNECTED` and `_BUSY`, or-ed. `listeners`: their `count` descriptors; other sockets are
- * passed over, and 0 of them will do. When nobody has come for 150 ms, or after a second, newcomers are turned away by a filter
+ * passed over, and 0 of them will do. When no client has come for 150 ms, or after a second, newcomers are turned away by a filter
  * on the sockets, and what waits in their queues is left to be accepted. Never blocks, but for a look into /proc once.
  * (spec 9.4)
  *

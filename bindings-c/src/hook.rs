@@ -21,7 +21,7 @@ use crate::text::{null, required};
 /// `exit(n)` inside ends the hook, proposes the status n, and the plan goes on. (spec 8.6) An exception, longjmp or
 /// pthread_exit must not leave it.
 pub type graceshut_hook_fn = Option<unsafe extern "C" fn(ctx: *mut graceshut_ctx, user_data: *mut c_void) -> c_int>;
-/// A hook that begins its work and completes it later: it owns `completion`, and somebody ends the hook with
+/// A hook that begins its work and completes it later: it owns `completion`, and the program ends the hook with
 /// `graceshut_completion_finish`, before or after this function returns, on any thread. `user_data` lives until both have
 /// happened. Otherwise as `graceshut_hook_fn`. (spec 8.4)
 pub type graceshut_start_fn = Option<unsafe extern "C" fn(completion: *mut graceshut_completion, user_data: *mut c_void)>;

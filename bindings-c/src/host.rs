@@ -40,7 +40,7 @@ pub struct graceshut_host {
     pub tells_of_changes: u8,
     /// 1: the process leaves by `exit` above, not by returning from `graceshut_wait`.
     pub leaves_by_exit: u8,
-    /// 1: `exit` and the return from main are no triggers and wait for nobody, because the host can run nothing any more by
+    /// 1: `exit` and the return from main do not begin the shutdown and do not wait for it, because the host can run nothing any more by
     /// then (the JVM): it says `graceshut_host_end` before; one that did not leaves at once with its own status. (spec 2.6)
     pub tells_of_end: u8,
 }

@@ -51,7 +51,7 @@ pub extern "C" fn graceshut_linger_new(remaining_us: i64, flags: u32) -> *mut gr
 
 /// 1 when the listeners are to be closed now (and for null), else 0: go on accepting and refusing, and call again.
 /// `seen`: `GRACESHUT_CAME`, `_CONNECTED` and `_BUSY`, or-ed. `listeners`: their `count` descriptors; other sockets are
-/// passed over, and 0 of them will do. When nobody has come for 150 ms, or after a second, newcomers are turned away by a filter
+/// passed over, and 0 of them will do. When no client has come for 150 ms, or after a second, newcomers are turned away by a filter
 /// on the sockets, and what waits in their queues is left to be accepted. Never blocks, but for a look into /proc once.
 /// (spec 9.4)
 ///

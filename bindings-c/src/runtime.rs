@@ -161,7 +161,7 @@ pub unsafe extern "C" fn graceshut_stop(gs: *const graceshut_t, reason: *const c
 }
 
 /// Blocks until every phase is over and the report is written, at most `timeout_us` microseconds, `GRACESHUT_FOREVER` without
-/// limit. Writes the decided status to `exit_code` (may be null): return it from main. Whoever waits here is the one who
+/// limit. Writes the decided status to `exit_code` (may be null): return it from main. The thread that waits here is the one that
 /// leaves; a program that never calls it is left by `exit` on a thread of graceshut. Any thread but a hook's. (spec 6.4, 6.5)
 ///
 /// If another thread is already inside `exit`, the process leaves there and this call does not return.
@@ -457,7 +457,7 @@ pub unsafe extern "C" fn graceshut_warn(gs: *const graceshut_t, message: *const 
     })
 }
 
-/// For bindings: somebody set another handler for `signo`; puts graceshut's on top again, with `chain` a `GRACESHUT_CHAIN_*`.
+/// For bindings: other code set a handler for `signo`; puts graceshut's on top again, with `chain` a `GRACESHUT_CHAIN_*`.
 /// Any thread; never blocks. (spec 3.5)
 ///
 /// Errors: CLOSED, NOT_INSTALLED (`signo` is not managed), BAD_VALUE (no such chain), OS, NULL.

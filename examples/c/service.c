@@ -30,7 +30,7 @@ static int connections;    /* open ones */
 static int accepting = 1;  /* the acceptor runs */
 static int last_call;      /* the acceptor is to end */
 static int closing;        /* idle connections are to end */
-static int came;           /* somebody came with work, since it was asked last */
+static int came;           /* a client came with work, since it was asked last */
 
 static long long now_ms(void)
 {

@@ -32,7 +32,7 @@ public class Service {
         int port = Integer.parseInt(System.getenv().getOrDefault("PORT", "8080"));
         var server = HttpServer.create(new InetSocketAddress("127.0.0.1", port), 256);
         server.setExecutor(Executors.newCachedThreadPool());
-        // Serves through announce, answers 503 from drain on, and closes the listener when nobody has come for a while.
+        // Serves through announce, answers 503 from drain on, and closes the listener when no client has come for a while.
         var http = GracefulHttpServer.adopt(gs, server, "server");
         http.createReadyContext("/readyz");
         http.createContext("/work", Service::work);

@@ -34,7 +34,7 @@ const server = createServer(async (socket) => {
 
 const lines = gs.listener(server, {
   name: 'lines',
-  close: () => new Promise((done) => { // nobody waits in the listener's queue now
+  close: () => new Promise((done) => { // no client waits in the listener's queue now
     over = true;
     server.close(done); // when every client has closed its side too
     for (const [socket, working] of busy) if (!working) goodbye(socket);

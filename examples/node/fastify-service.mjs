@@ -1,5 +1,5 @@
 // The demo service on Fastify: the same hooks, routes and times as service.mjs, with the server left to graceshut's adapter.
-// The plugin serves on through announce, answers 503 from drain on, closes the listener once nobody comes any more, and then
+// The plugin serves on through announce, answers 503 from drain on, closes the listener once no client comes any more, and then
 // lets Fastify close: what its onClose hooks give back is given back in the phase `close`.
 import { closeSync, openSync, unlinkSync, writeSync } from 'node:fs';
 import { tmpdir } from 'node:os';

@@ -1,5 +1,5 @@
 // The demo service: HTTP with keep-alive on PORT. On SIGTERM it leaves without losing a request: `gs.http` turns readiness red, tells
-// clients to leave with an answer in hand, refuses new work in words, and closes the listener when nobody waits in its queue.
+// clients to leave with an answer in hand, refuses new work in words, and closes the listener when no client waits in its queue.
 import { createServer } from 'node:http';
 import { closeSync, openSync, unlinkSync, writeSync } from 'node:fs';
 import { tmpdir } from 'node:os';

@@ -16,7 +16,7 @@ gs = graceshut.install(grace=10)
 consumer = confluent_kafka.Consumer({
     "bootstrap.servers": os.environ["BOOTSTRAP"], "group.id": os.environ["GROUP"], "client.id": os.environ.get("NAME", "indexer"),
     "auto.offset.reset": "earliest",
-    "enable.auto.commit": False,  # else the client commits by itself what nobody has written
+    "enable.auto.commit": False,  # else the client commits by itself what is not written yet
     "heartbeat.interval.ms": 1000,  # so late do the others hear that one has left
 })
 

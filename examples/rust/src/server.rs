@@ -34,7 +34,7 @@ pub struct Server {
 
 struct Shared {
     open: AtomicUsize,
-    /// Somebody came with work, since it was asked last.
+    /// A client came with work, since it was asked last.
     came: AtomicBool,
     /// How far the end has come.
     end: watch::Sender<End>,
