@@ -62,7 +62,7 @@ class HostEnd {
     this.stopping = stopping;
     this.groups = groups;
     this.left = false;
-    /** The program called process.exit while the plan ran. */
+    /** The program has ended while the plan ran, by process.exit or by an uncaught error: it is not waited for after the plan. */
     this.wantsOut = false;
     /** The status of the first process.exit that was put off. */
     this.proposed = undefined;
@@ -150,9 +150,11 @@ class HostEnd {
       run.end(FAILED, words(error));
       return;
     }
-    if (this.native.state()[0] === 'stopped') return;
+    // The plan is over: this ends the program as it does without us, and nothing waits for it any longer (spec 6.6).
+    if (this.native.state()[0] === 'stopped') return process.exit(1);
     const what = origin === 'unhandledRejection' ? 'unhandled rejection' : 'uncaught exception';
-    this.native.hostEnd(`${what}: ${words(error)}`, exitCode(1));
+    this.wantsOut = true;
+    this.native.hostEnd(`${what}: ${words(error)}`, 1);
     this.stopping();
   }
 
@@ -164,11 +166,12 @@ class HostEnd {
   takeExit() {
     const real = process.exit;
     this.realExit = real;
-    this.exit = (code) => {
+    this.exit = (...given) => {
+      const [code] = given;
       const store = inside.getStore();
       // What a hook began and left behind is the program's: its exit is not the hook's.
       const run = store?.ended ? undefined : store;
-      if (this.left || process._exiting || (!run && !this.isBounded())) return real.call(process, code);
+      if (this.left || process._exiting || (!run && !this.isBounded())) return real.apply(process, given); // given undefined, Node forgets exitCode
       const proposed = code === undefined || code === null ? exitCode(0) : Number(code) | 0;
       this.proposed ??= proposed;
       if (run) run.end(EXITED, '', proposed);

@@ -177,3 +177,8 @@ test('a top-level await that never settles keeps Node’s status, after all hook
   const signal = await signalled(`${esm} stay(); say('ready'); await new Promise(() => {});`, { esm: true });
   assert.equal(signal.status, 0, describe(signal));
 });
+
+test('process.exit without a code leaves with process.exitCode', async () => {
+  const it = await ended(`install({ grace: '10s' }); process.on('exit', (code) => say('exit', code)); process.exitCode = 5; process.exit();`);
+  assert.deepEqual([it.status, it.lines], [5, ['exit 5']], describe(it));
+});

@@ -79,3 +79,24 @@ for (const [how, [plan, stops]] of Object.entries({
     assert.deepEqual([it.hook('drain').outcome, it.hook('flush').outcome], ['ok', 'ok']);
   });
 }
+
+for (const [how, fails] of Object.entries({
+  'a rejection after the plan': [0, 'throw new Error("could not save")'],
+  'an exception after the plan': [0, 'setTimeout(() => { throw new Error("could not save"); })'],
+  'a rejection while the plan runs': [700, 'throw new Error("could not save")'],
+}).map(([name, [plan, code]]) => [name, { plan, code }])) {
+  test(`an error in the program's own stop ends it, with 1: ${how}`, async () => {
+    const it = await signalled(`
+      ${PLAN} stay();
+      gs.hook('drain', () => sleep(${fails.plan}), { name: 'drain' });
+      process.on('SIGTERM', async () => { await sleep(300); ${fails.code} }); say('ready');`);
+    assert.deepEqual([it.status, it.report.exit_code, it.hook('drain').outcome], [1, 1, 'ok'], describe(it));
+    assert.match(it.stderr, /could not save/);
+    assert.ok(took(it) < 2500, `${took(it)} ms`);
+  });
+}
+
+test('a status of its own is kept after the plan, also after INT', async () => {
+  const it = await signalled(`${PLAN} stay(); process.on('SIGINT', () => setTimeout(() => process.exit(3), 300)); say('ready');`, { signal: 'SIGINT' });
+  assert.deepEqual([it.status, it.report.exit_code], [3, 3], describe(it));
+});

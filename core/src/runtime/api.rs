@@ -223,7 +223,7 @@ impl Runtime {
 
     /// For bindings: the host leaves by itself with `code`, which it will no longer tell when it calls the C library's exit. Blocks
     /// until the report is written, and answers the way out that counts now: the program's 0 stays where it has handled the signal
-    /// after whose plan it leaves (spec 6.4).
+    /// after whose plan it leaves (spec 6.4), and any other status of a program that leaves after the plan (spec 6.5).
     ///
     /// # Errors
     /// `WrongThread` inside a hook, `Closed`.
@@ -232,7 +232,10 @@ impl Runtime {
         if self.shared.with_engine(|e| e.host_came_late()) {
             self.shared.host_leaves(code);
         }
-        Ok(self.shared.with_engine(|e| e.finished()).map_or(first, |(_, plan)| plan))
+        let plan = self.shared.with_engine(|e| e.finished()).map_or(first, |(_, plan)| plan);
+        // A status that the program chose after its shutdown is kept (spec 6.5).
+        let is_kept = code != 0 && self.shared.with_engine(|e| e.host_came_late());
+        Ok(if is_kept { ExitPlan { code, die_by: None } } else { plan })
     }
 
     /// For bindings: the host can run nothing any more; its hooks that have not begun are skipped, and its work in flight is given
