@@ -6,6 +6,7 @@ import (
 	"log"
 	"os"
 	"os/signal"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -31,6 +32,7 @@ func init() {
 		gs.Wait()
 	}
 	scenarios["never leaves"] = func() { withHook(Grace(3 * time.Second)); idleForever() }
+	scenarios["never leaves, by itself"] = func() { withHook(Grace(3*time.Second), Leave(LeaveByItself)); idleForever() }
 	scenarios["main blocks"] = func() { withHook().Main(func() error { idleForever(); return nil }) }
 	scenarios["main stops by itself"] = func() {
 		gs := withHook(Leave(LeaveByItself))
@@ -103,6 +105,14 @@ func TestAProgramThatDoesNotLeaveIsMadeToAtTheDeadline(t *testing.T) {
 	e := start(t, "never leaves").signal(term).end().code(0).outcome("clean").leave("made_to").within(4 * time.Second)
 	if e.took < 2*time.Second {
 		e.fail("gone after %v", e.took)
+	}
+}
+
+// Nothing is known of a stop of its own in the test above; here the program has said that it leaves.
+func TestOneThatSaysItLeavesAndDoesNotIsDegraded(t *testing.T) {
+	t.Parallel()
+	for _, signo := range []syscall.Signal{term, intr} {
+		start(t, "never leaves, by itself").signal(signo).end().code(1).outcome("degraded").leave("made_to").within(4 * time.Second)
 	}
 }
 

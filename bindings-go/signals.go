@@ -43,20 +43,24 @@ var assumed sync.Map // C.int
 // tellWhoListens gives until D to what may be stopping by itself (docs/spec.md 6.6): a host that handles the signal, and a Go program,
 // which is assumed to listen. In a guest the host's handler alone counts: main is not Go's.
 func (rt *Runtime) tellWhoListens() {
-	rt.setOwn(&hosts, true)
-	rt.setOwn(&assumed, true)
+	rt.setOwn(&assumed, mayHave)
+	rt.setOwn(&hosts, has) // last: what was seen wins over what is assumed
 }
 
 // takesOver: what listens to the signal in this program has handed its end to Main.
-func (rt *Runtime) takesOver() { rt.setOwn(&assumed, false) }
+func (rt *Runtime) takesOver() { rt.setOwn(&assumed, hasNone) }
 
-func (rt *Runtime) setOwn(signals *sync.Map, own bool) {
-	has := C.int(0)
-	if own {
-		has = 1
-	}
+// What graceshut_set_own_handler is told.
+const (
+	hasNone C.int = iota
+	has
+	// Made to leave, the program is not said to have been cut: nothing is known of a stop of its own.
+	mayHave
+)
+
+func (rt *Runtime) setOwn(signals *sync.Map, own C.int) {
 	signals.Range(func(signo, _ any) bool {
-		C.graceshut_set_own_handler(rt.gs, signo.(C.int), has) // fails for a closed runtime alone
+		C.graceshut_set_own_handler(rt.gs, signo.(C.int), own) // fails for a closed runtime alone
 		return true
 	})
 }

@@ -497,12 +497,14 @@ char *graceshut_phase(const graceshut_t *gs);
 int graceshut_look_soon(const graceshut_t *gs);
 
 /**
- * For bindings: the program has a handler of its own for `signo` (`has` not 0) that hears of the signal too, or has one no more
- * (0, as at install). When the plan is over after such a signal the program is given until D to leave by itself before
- * `graceshut_exit_fn` is called, unless the option "leave" says otherwise. What the binding itself put in place does not count, nor
- * does the language's default handler. Any thread, at any time before the plan is over; never blocks. (spec 6.6)
+ * For bindings: whether the program has a handler of its own for `signo` that hears of the signal too. `has`: 0 no (as at install),
+ * 1 yes, 2 it may have one, because the language tells no package who listens. The last call for a signal counts. When the plan is
+ * over after a signal with 1 or 2 the program is given until D to leave by itself before `graceshut_exit_fn` is called, unless the
+ * option "leave" says otherwise. Made to leave then, it is degraded with 1; with 2 it is not, as nothing is known to have been cut.
+ * What the binding itself put in place does not count, nor does the language's default handler. Any thread, at any time before the
+ * plan is over; never blocks. (spec 6.6)
  *
- * Errors: CLOSED, BAD_VALUE (no signal has that number), NULL.
+ * Errors: CLOSED, BAD_VALUE (no signal has that number; another `has`), NULL.
  *
  * Pointers: As `graceshut_uninstall`.
  */

@@ -2,7 +2,7 @@
 
 use std::ffi::{c_char, c_int, c_void};
 
-use graceshut::{Chain, Error, ErrorKind, HookError, Installer, Native, Runtime, State};
+use graceshut::{Chain, Error, ErrorKind, HookError, Installer, Native, OwnHandler, Runtime, State};
 
 use crate::callback::{UserData, graceshut_destroy_fn};
 use crate::error::{guard, guard_or};
@@ -251,12 +251,14 @@ pub unsafe extern "C" fn graceshut_look_soon(gs: *const graceshut_t) -> c_int {
     })
 }
 
-/// For bindings: the program has a handler of its own for `signo` (`has` not 0) that hears of the signal too, or has one no more
-/// (0, as at install). When the plan is over after such a signal the program is given until D to leave by itself before
-/// `graceshut_exit_fn` is called, unless the option "leave" says otherwise. What the binding itself put in place does not count, nor
-/// does the language's default handler. Any thread, at any time before the plan is over; never blocks. (spec 6.6)
+/// For bindings: whether the program has a handler of its own for `signo` that hears of the signal too. `has`: 0 no (as at install),
+/// 1 yes, 2 it may have one, because the language tells no package who listens. The last call for a signal counts. When the plan is
+/// over after a signal with 1 or 2 the program is given until D to leave by itself before `graceshut_exit_fn` is called, unless the
+/// option "leave" says otherwise. Made to leave then, it is degraded with 1; with 2 it is not, as nothing is known to have been cut.
+/// What the binding itself put in place does not count, nor does the language's default handler. Any thread, at any time before the
+/// plan is over; never blocks. (spec 6.6)
 ///
-/// Errors: CLOSED, BAD_VALUE (no signal has that number), NULL.
+/// Errors: CLOSED, BAD_VALUE (no signal has that number; another `has`), NULL.
 ///
 /// # Safety
 /// As `graceshut_uninstall`.
@@ -265,7 +267,13 @@ pub unsafe extern "C" fn graceshut_set_own_handler(gs: *const graceshut_t, signo
     guard(|| {
         // SAFETY: forwarded from the caller.
         let gs = unsafe { handle(gs) }?;
-        gs.set_own_handler(signo, has != 0)
+        let has = match has {
+            0 => OwnHandler::None,
+            1 => OwnHandler::Known,
+            2 => OwnHandler::Assumed,
+            _ => return Err(Error::new(ErrorKind::BadValue, format!("{has} is not 0, 1 or 2: no, yes, may have one"))),
+        };
+        gs.set_own_handler(signo, has)
     })
 }
 

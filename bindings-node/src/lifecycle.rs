@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use graceshut::config::NumberUnit;
 use graceshut::inflight::DRAINING;
-use graceshut::{ErrorKind, InFlight, Installer, ReasonKind};
+use graceshut::{ErrorKind, InFlight, Installer, OwnHandler, ReasonKind};
 use napi::Env;
 use napi::bindgen_prelude::Function;
 use napi_derive::napi;
@@ -276,7 +276,7 @@ pub fn rearm(signo: i32, chain: bool) -> Result<()> {
 /// `Closed`, `BadValue`.
 #[napi(catch_unwind)]
 pub fn own_handler(signo: i32, has: bool) -> Result<()> {
-    living()?.set_own_handler(signo, has).map_err(|e| thrown(&e))
+    living()?.set_own_handler(signo, if has { OwnHandler::Known } else { OwnHandler::None }).map_err(|e| thrown(&e))
 }
 
 /// Runs the reload hooks.

@@ -140,7 +140,7 @@ def test_other_native_code_that_comes_later_is_the_programs_own_stop(child, libr
         """
     )
     c.ready().kill().end()
-    assert c.rc == 0 and sorted(c.lines[1:]) == ["flush", "native"] and 2 < c.gone_at - c.signalled_at < 4, c.words()
+    assert c.rc == 1 and sorted(c.lines[1:]) == ["flush", "native"] and 2 < c.gone_at - c.signalled_at < 4, c.words()
 
 
 @pytest.mark.skipif(sys.version_info < (3, 10), reason="CPython has PyErr_SetInterruptEx from 3.10 on")
@@ -160,7 +160,8 @@ def test_one_that_comes_later_and_hands_the_signal_on_to_python(child, library, 
         """
     )
     c.ready().kill().end()
-    assert c.rc == 0 and sorted(c.lines[1:]) == ["flush", "native"], c.words()
+    # A handler that stays is the program's own, whose stop is cut at the deadline.
+    assert c.rc == (0 if back else 1) and sorted(c.lines[1:]) == ["flush", "native"], c.words()
     assert c.report["reason"]["signal"] == "TERM" and c.gone_at - c.signalled_at < 7
 
 

@@ -2,6 +2,7 @@
 
 import signal
 import textwrap
+import time
 
 import pytest
 
@@ -108,8 +109,36 @@ def test_at_the_deadline_it_is_made_to(child):
         """
     )
     c.ready().kill().end()
-    assert c.lines[1:] == ["told", "finally"] and c.rc == 0, c.words()
-    assert 1.5 < c.gone_at - c.signalled_at < 2.5 and c.report["leave"], c.report
+    assert c.lines[1:] == ["told", "finally"] and c.rc == 1, c.words()
+    assert 1.5 < c.gone_at - c.signalled_at < 2.5, c.report
+    assert (c.report["outcome"], c.report["leave"]["how"]) == ("degraded", "made_to"), c.report
+
+
+NEVER_LEAVES = """
+gs = graceshut.install(grace=30)
+gs.hook("flush", lambda: print("flushed"), name="f")
+def handler(signo, frame): {handler}
+signal.signal(signal.SIGTERM, handler)
+print("ready")
+while True: time.sleep(0.05)
+"""
+
+
+def test_another_signal_cuts_its_own_stop(child):
+    c = child(NEVER_LEAVES.format(handler="pass"))
+    c.ready().kill().read_until("flushed")
+    time.sleep(0.7)  # later than a duplicate (spec 7.1)
+    c.kill().end()
+    assert c.rc == 1 and c.gone_at - c.signalled_at < 5, c.words()
+    assert (c.report["outcome"], c.report["leave"]["how"]) == ("degraded", "made_to"), c.report
+
+
+def test_its_own_re_raise_is_no_cut(child):
+    again = "threading.Timer(1, os.kill, (os.getpid(), signal.SIGTERM)).start() if not told else None; told.append(signo)"
+    c = child("import os, threading; told = []" + NEVER_LEAVES.format(handler=again))
+    c.ready().kill().end()
+    assert c.rc == 0 and 0.9 < c.gone_at - c.signalled_at < 6, c.words()
+    assert (c.report["outcome"], c.report["leave"]["how"]) == ("clean", "by_itself"), c.report
 
 
 @pytest.mark.parametrize("how", ["wait", "stopped", "at_once"])

@@ -75,6 +75,19 @@ pub trait Host: Send + Sync {
     }
 }
 
+/// What is known of the program's own handler for a signal (spec 6.6).
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum OwnHandler {
+    /// It has none.
+    #[default]
+    None,
+    /// It has one that hears of the signal too.
+    Known,
+    /// It may have one: the language tells no package who listens. The program is given its time as with `Known`; made to leave, it
+    /// is not said to have been cut.
+    Assumed,
+}
+
 /// A program of its own: Rust, C, C++.
 #[derive(Clone, Copy, Debug)]
 pub struct Native {

@@ -51,7 +51,7 @@ pub use engine::{ExitPlan, HookOutcome, Reason, ReasonKind, Removal, ShutdownOut
 pub use error::{Error, ErrorKind};
 pub use hook::{BoxFuture, Completion, Context, HookBuilder, HookError, HookHandle, HookResult};
 pub use hooks::wasm::{WasmBody, WasmProvider, provide_wasm};
-pub use host::{Host, Native};
+pub use host::{Host, Native, OwnHandler};
 pub use inflight::{Guard, InFlight};
 pub use plan::{Amount, OnFailure, Order, PhasePatch, Preview, PreviewRow, format_duration, parse_duration};
 pub use report::Report;

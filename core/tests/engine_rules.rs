@@ -6,8 +6,8 @@ mod sim;
 use graceshut::clock::At;
 use graceshut::config::{NormalGrace, Repeat};
 use graceshut::engine::{
-    Command, Event, ExitPlan, HookOutcome, HookSpec, InFlightPoint, Kind, Leaving, ReasonKind, Removal, Settings,
-    ShutdownOutcome, Skip, TriggerAction,
+    Command, Cut, Event, ExitPlan, ExitRules, HookOutcome, HookSpec, InFlightPoint, Kind, Leaving, ReasonKind, Removal,
+    Settings, ShutdownOutcome, Skip, TriggerAction,
 };
 use graceshut::error::ErrorKind;
 use graceshut::plan::{Amount, PhasePatch};
@@ -149,12 +149,35 @@ fn r6_3_work_that_the_hosts_end_gives_up_degrades_after_a_signal() {
 
 #[test]
 fn r6_6_what_is_cut_after_the_plan_is_not_clean() {
+    for (own_stop, in_flight, outcome, code) in
+        [(false, 0, CLEAN, 0), (false, 3, DEGRADED, 1), (true, 0, DEGRADED, 1), (true, 3, DEGRADED, 1)]
+    {
+        let mut b = Bench::new(settings());
+        b.signal(0, TERM);
+        assert_eq!(b.finished().unwrap().0, CLEAN);
+        let cut = Cut { own_stop, in_flight };
+        let exit = b.engine.note_leaving(Leaving::MadeTo, None, cut, At(1)).unwrap();
+        assert_eq!((exit.code, b.engine.finished().unwrap().0), (code, outcome), "{cut:?}");
+        assert_eq!(b.engine.note_leaving(Leaving::ByItself, None, Cut::default(), At(2)), None, "a process leaves once");
+    }
+}
+
+#[test]
+fn r6_6_a_cut_after_the_plan_counts_in_the_status_but_not_over_forced() {
+    let cut = Cut { own_stop: true, in_flight: 0 };
+    let mut b = Bench::new(Settings { exit: ExitRules { degraded: Some(9), ..ExitRules::default() }, ..settings() });
+    b.signal(0, INT);
+    let exit = b.engine.note_leaving(Leaving::MadeTo, None, cut, At(1)).unwrap();
+    assert_eq!(exit, ExitPlan { code: 9, die_by: None }, "a stop that was cut does not look like a death by INT");
     let mut b = Bench::new(settings());
+    b.hook(DRAIN, "h");
     b.signal(0, TERM);
-    assert_eq!(b.finished().unwrap().0, CLEAN);
-    let exit = b.engine.note_leaving(Leaving::MadeTo, None, 3, At(1)).unwrap();
-    assert_eq!((exit.code, b.engine.finished().unwrap().0), (1, DEGRADED));
-    assert_eq!(b.engine.note_leaving(Leaving::ByItself, None, 0, At(2)), None, "a process leaves once");
+    b.signal(600, TERM);
+    b.run_to(20_000);
+    let forced = b.finished().unwrap();
+    assert_eq!(forced.0, ShutdownOutcome::Forced);
+    assert_eq!(b.engine.note_leaving(Leaving::MadeTo, None, cut, At(1)), Some(forced.1));
+    assert_eq!(b.finished(), Some(forced));
 }
 
 #[test]

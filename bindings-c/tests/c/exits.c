@@ -221,6 +221,30 @@ static int hung_atexit(void)
     return hung_atexit_f() + (pause(), 0);
 }
 
+/* A program that handles TERM itself and never leaves is made to. */
+static void heard(int signo) { (void)signo; }
+static int never_leaves(void)
+{
+    signal(SIGTERM, heard);
+    with_hook("{\"grace\": \"1s\"}");
+    say("ready");
+    idle();
+}
+
+/* A binding that cannot ask says that the program may have a handler. */
+static int may_handle(void)
+{
+    graceshut_t *gs = with_hook("{\"grace\": \"1s\"}");
+    FAILS(graceshut_set_own_handler(gs, SIGTERM, 3), GRACESHUT_E_BAD_VALUE);
+    FAILS(graceshut_set_own_handler(gs, SIGTERM, -1), GRACESHUT_E_BAD_VALUE);
+    FAILS(graceshut_set_own_handler(gs, 99, 1), GRACESHUT_E_BAD_VALUE);
+    FAILS(graceshut_set_own_handler(NULL, SIGTERM, 1), GRACESHUT_E_NULL);
+    OK(graceshut_set_own_handler(gs, SIGTERM, 1));
+    OK(graceshut_set_own_handler(gs, SIGTERM, 2));
+    say("ready");
+    idle();
+}
+
 static int slow_plan(const char *json)
 {
     graceshut_t *gs = install_json(json);
@@ -313,7 +337,7 @@ int main(int argc, char **argv)
         {"wait_limit", wait_limit}, {"stops", stops}, {"exit_in_hook_loop", exit_in_hook_loop},
         {"exit_in_hook_wait", exit_in_hook_wait}, {"exit0_in_hook_wait", exit0_in_hook_wait},
         {"exit_in_hook_exit", exit_in_hook_exit}, {"hung_hook", hung_hook}, {"hung_atexit", hung_atexit},
-        {"slow_default", slow_default}, {"slow_interactive", slow_interactive},
+        {"never_leaves", never_leaves}, {"may_handle", may_handle}, {"slow_default", slow_default}, {"slow_interactive", slow_interactive},
         {"slow_orchestrated", slow_orchestrated}, {"third", third}, {"deadline", deadline},
         {"deadline_stop", deadline_stop}, {"normal_none", normal_none}, {"normal_short", normal_short},
         {"manual", manual}, {"manual_return", manual_return}, {NULL, NULL},

@@ -147,6 +147,16 @@ fn more() -> Vec<Test> {
 
 fn repeated() -> Vec<Test> {
     vec![
+        Test::new("made_to_leave_is_degraded", |k| {
+            let e = start(k, "exits", "never_leaves").ready().kill(SIGTERM).end();
+            e.code(1).outcome("degraded").said(&[RAN]);
+            assert_eq!(e.report["leave"]["how"], "made_to", "{e:#?}");
+        }),
+        Test::new("made_to_leave_is_clean_where_a_handler_is_only_assumed", |k| {
+            let e = start(k, "exits", "may_handle").ready().kill(SIGTERM).end();
+            e.code(0).outcome("clean").said(&[RAN]);
+            assert_eq!(e.report["leave"]["how"], "made_to", "{e:#?}");
+        }),
         Test::new("a_second_signal_within_500_ms_is_a_duplicate", |k| {
             let mut c = start(k, "exits", "slow_orchestrated"); // would be expedited by INT otherwise
             let e = c.ready().kill(SIGTERM).kill(SIGTERM).end();

@@ -1,21 +1,21 @@
 //! What becomes of a shutdown between the end of its plan and the end of its process (spec 6.6).
 
 use super::Engine;
-use super::outcome::{ExitPlan, Leaving, ShutdownOutcome};
+use super::outcome::{Cut, ExitPlan, Leaving, ShutdownOutcome};
 use super::record::What;
 use super::registry::HookId;
 use crate::clock::At;
 use crate::config::Exit;
 
 impl Engine {
-    /// The process leaves after its plan, once; work that is still in flight is cut off by it, which is not clean (spec 6.6).
+    /// The process leaves after its plan, once; what that cuts off was required, so it is not clean (spec 6.6).
     /// A program that leaves by itself with `status` 0 has dealt with the signal, and does not die by it (spec 6.4).
     /// Answers the way out that counts now; `None` before the plan is over, and the second time.
-    pub fn note_leaving(&mut self, how: Leaving, status: Option<i32>, in_flight: u64, now: At) -> Option<ExitPlan> {
+    pub fn note_leaving(&mut self, how: Leaving, status: Option<i32>, cut: Cut, now: At) -> Option<ExitPlan> {
         let (outcome, exit) = self.finish.filter(|_| !self.left)?;
         self.left = true;
         let dealt_with = how == Leaving::ByItself && status == Some(0) && self.settings.exit.exit == Exit::Host;
-        let finish = if in_flight > 0 && outcome == ShutdownOutcome::Clean {
+        let finish = if cut.is_some() && outcome == ShutdownOutcome::Clean {
             (ShutdownOutcome::Degraded, self.way_out(ShutdownOutcome::Degraded, None))
         } else if dealt_with && exit.die_by.is_some() {
             (outcome, ExitPlan { code: 0, die_by: None })
@@ -23,7 +23,7 @@ impl Engine {
             (outcome, exit)
         };
         self.finish = Some(finish);
-        self.record(now, What::Left { how, in_flight, outcome: finish.0, exit: finish.1 });
+        self.record(now, What::Left { how, in_flight: cut.in_flight, outcome: finish.0, exit: finish.1 });
         Some(finish.1)
     }
 

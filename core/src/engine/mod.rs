@@ -28,7 +28,7 @@ use std::collections::{BinaryHeap, VecDeque};
 use std::time::Duration;
 
 pub use event::{Command, Ending, Event, InFlightPoint};
-pub use outcome::{ExitPlan, ExitRules, HookOutcome, Leaving, NotStarted, ShutdownOutcome, Skip};
+pub use outcome::{Cut, ExitPlan, ExitRules, HookOutcome, Leaving, NotStarted, ShutdownOutcome, Skip};
 pub use record::{Record, TriggerAction, What};
 pub use registry::{HookId, HookSpec, Kind, Lane, Pause, Removal};
 pub use trigger::{Reason, ReasonKind};

@@ -124,7 +124,7 @@ pub enum Leaving {
     AtOnce,
     /// The program, which handles the signal itself.
     ByItself,
-    /// It might have, had not left at D, and was made to.
+    /// It might have, had not left at D or when another signal came, and was made to.
     MadeTo,
 }
 
@@ -137,6 +137,23 @@ impl Leaving {
             Leaving::ByItself => "by_itself",
             Leaving::MadeTo => "made_to",
         }
+    }
+}
+
+/// What the leaving of the process cuts off (spec 6.6).
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Cut {
+    /// The program's own stop, which it was known to be in.
+    pub own_stop: bool,
+    /// Work in flight.
+    pub in_flight: u64,
+}
+
+impl Cut {
+    /// True when there was something to cut.
+    #[must_use]
+    pub fn is_some(self) -> bool {
+        self.own_stop || self.in_flight > 0
     }
 }
 

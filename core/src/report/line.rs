@@ -40,13 +40,15 @@ pub fn human_line(report: &Report) -> String {
     line
 }
 
-/// `graceshut: made to leave 7.3s after the plan; 2 still in flight; degraded; exit 1`: how the process left, where that is news.
+/// How the process left, where that is news: `graceshut: the program had not left by itself, 7.3s after the plan: made to leave, which
+/// cut its own stop; 2 still in flight; degraded; exit 1`. `own_stop_cut`: the program was known to have one.
 #[must_use]
-pub fn leave_line(report: &Report) -> String {
+pub fn leave_line(report: &Report, own_stop_cut: bool) -> String {
     let after = format_duration(rounded(Duration::from_micros(report.leave.after_us.unwrap_or(0))));
     let mut line = match report.leave.how.as_str() {
         "made_to" => {
-            format!("graceshut: the program had not left by itself, {after} after the plan: made to leave")
+            let cut = if own_stop_cut { ", which cut its own stop" } else { "" };
+            format!("graceshut: the program had not left by itself, {after} after the plan: made to leave{cut}")
         }
         _ => format!("graceshut: the program left {after} after the plan"),
     };

@@ -166,7 +166,8 @@ pub struct InFlightInfo {
 /// Who left first when the plan was over (spec 6.6).
 #[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
 pub struct LeaveInfo {
-    /// `at_once`, `by_itself` (the program leaves by itself until D), `made_to` (it had not left at D) or `manual`.
+    /// `at_once`, `by_itself` (the program leaves by itself until D), `made_to` (it had not left at D, or
+    /// when another signal came) or `manual`.
     pub how: String,
     /// When the process began to leave, from the end of the last phase; null: not known when this was written.
     pub after_us: Option<u64>,

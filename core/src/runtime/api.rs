@@ -13,6 +13,7 @@ use crate::config::{Config, HookDecl};
 use crate::engine::{Event, ExitPlan, HookId, Lane, Reason, ReasonKind, Removal};
 use crate::error::{Error, ErrorKind};
 use crate::hook::{HookBuilder, HookHandle, HookResult};
+use crate::host::OwnHandler;
 use crate::inflight::{self, InFlight};
 use crate::plan::Preview;
 use crate::report::Report;
@@ -410,13 +411,13 @@ impl Runtime {
         }
     }
 
-    /// For bindings: the program has a handler of its own for `signo` that hears of the signal too, or has one no more. As
-    /// [`Host::has_own_handler`](crate::Host::has_own_handler) (either is enough), for bindings that are told of changes. Any
-    /// thread, at any time before the plan is over; never blocks (spec 6.6).
+    /// For bindings: whether the program has a handler of its own for `signo` that hears of the signal too. As
+    /// [`Host::has_own_handler`](crate::Host::has_own_handler) (either is enough), for bindings that are told of changes or that
+    /// cannot ask; the last call for a signal counts. Any thread, at any time before the plan is over; never blocks (spec 6.6).
     ///
     /// # Errors
     /// `Closed`, `BadValue` for what is no signal's number.
-    pub fn set_own_handler(&self, signo: i32, has: bool) -> Result<(), Error> {
+    pub fn set_own_handler(&self, signo: i32, has: OwnHandler) -> Result<(), Error> {
         self.shared.check_open()?;
         self.shared.by_itself.set_own_handler(signo, has)
     }

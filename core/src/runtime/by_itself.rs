@@ -12,6 +12,7 @@ use crate::clock::At;
 use crate::config::Leave;
 use crate::engine::{Leaving, ShutdownOutcome};
 use crate::error::{Error, ErrorKind};
+use crate::host::OwnHandler;
 use crate::signal::name;
 
 /// What is known of the program's own way out.
@@ -19,15 +20,21 @@ use crate::signal::name;
 pub(crate) struct ByItself {
     /// Bit n - 1: the program has a handler of its own for signal n.
     own: AtomicU64,
+    /// As `own`: it may have one, which the host cannot be asked.
+    assumed: AtomicU64,
     /// As `own`: signal n was handed on to the program, which has it blocked.
     handed_on: AtomicU64,
     /// Fixed when the plan is over: the program may leave by itself.
     may: OnceLock<bool>,
+    /// Fixed with it, because a handler may be gone when the program is made to leave: what is known of its own.
+    handler: OnceLock<OwnHandler>,
     stage: AtomicU32,
     /// D, while it is waited for.
     until: AtomicU64,
     /// Another signal came: do not wait any longer.
     hurry: AtomicBool,
+    /// A signal that was handed on came back: the program does nothing about it.
+    came_back: AtomicBool,
 }
 
 /// The program is waited for.
@@ -40,15 +47,17 @@ fn bit(signo: i32) -> u64 {
 }
 
 impl ByItself {
-    pub(super) fn set_own_handler(&self, signo: i32, has: bool) -> Result<(), Error> {
+    pub(super) fn set_own_handler(&self, signo: i32, has: OwnHandler) -> Result<(), Error> {
         if name::name_of(signo).is_none() {
             return Err(Error::new(ErrorKind::BadValue, format!("{signo} is not the number of a signal")));
         }
-        if has {
-            self.own.fetch_or(bit(signo), SeqCst)
-        } else {
-            self.own.fetch_and(!bit(signo), SeqCst)
-        };
+        for (signals, wanted) in [(&self.own, OwnHandler::Known), (&self.assumed, OwnHandler::Assumed)] {
+            if has == wanted {
+                signals.fetch_or(bit(signo), SeqCst);
+            } else {
+                signals.fetch_and(!bit(signo), SeqCst);
+            }
+        }
         Ok(())
     }
 
@@ -74,7 +83,8 @@ impl ByItself {
 impl Shared {
     /// The program has a handler of its own for `signo`, by what the binding has said or says now.
     pub(super) fn has_own_handler(&self, signo: i32) -> bool {
-        self.by_itself.own.load(SeqCst) & bit(signo) != 0 || self.host.has_own_handler(signo)
+        let said = self.by_itself.own.load(SeqCst) | self.by_itself.assumed.load(SeqCst);
+        said & bit(signo) != 0 || self.host.has_own_handler(signo)
     }
 
     /// A signal that was handed on met our handler: the program has unblocked it, its critical section is over. Where no handler of
@@ -82,16 +92,35 @@ impl Shared {
     pub(super) fn came_back(&self, signo: i32) {
         let was = self.by_itself.handed_on.fetch_and(!bit(signo), SeqCst) & bit(signo) != 0;
         if was && self.by_itself.waits() && !self.has_own_handler(signo) {
+            self.by_itself.came_back.store(true, SeqCst);
             self.hurry();
         }
+    }
+
+    /// What is known of the program's own handler for the signal that started the shutdown. A program that takes the signal without a
+    /// handler counts as one that has it; who can be asked wins over what is assumed. Asked when the plan is over; the first answer stays.
+    fn own_handler(&self) -> OwnHandler {
+        *self.by_itself.handler.get_or_init(|| {
+            let Some(signo) = self.with_engine(|e| e.started_by()) else { return OwnHandler::None };
+            let said = |signals: &AtomicU64| signals.load(SeqCst) & bit(signo) != 0;
+            let known = said(&self.by_itself.own) || said(&self.by_itself.handed_on) || self.host.has_own_handler(signo);
+            match known {
+                true => OwnHandler::Known,
+                false if said(&self.by_itself.assumed) => OwnHandler::Assumed,
+                false => OwnHandler::None,
+            }
+        })
     }
 
     /// True when the program may leave by itself until D. Asked when the plan is over; the first answer stays.
     pub(super) fn may_leave_by_itself(&self) -> bool {
         *self.by_itself.may.get_or_init(|| {
-            let (outcome, signo, deadline) =
-                self.with_engine(|e| (e.finished().map(|(outcome, _)| outcome), e.started_by(), e.deadline()));
-            let Some(signo) = signo.filter(|_| self.leaves() && !self.at_once.load(SeqCst)) else { return false };
+            let own_handler = self.own_handler();
+            let (outcome, by_signal, deadline) =
+                self.with_engine(|e| (e.finished().map(|(outcome, _)| outcome), e.started_by().is_some(), e.deadline()));
+            if !by_signal || !self.leaves() || self.at_once.load(SeqCst) {
+                return false;
+            }
             // A plan that was cut has no time to give away, and without D there would be no end to the waiting.
             let has_time = deadline.is_some_and(|d| !d.is_never() && At::now() < d);
             if !has_time || outcome.is_none_or(|o| o == ShutdownOutcome::Forced) {
@@ -101,10 +130,7 @@ impl Shared {
                 Leave::AtOnce => false,
                 Leave::ByItself => true,
                 Leave::Auto if self.with_engine(|e| e.is_done_by_itself()) => false,
-                Leave::Auto => {
-                    let handed_on = self.by_itself.handed_on.load(SeqCst) & bit(signo) != 0;
-                    !self.door.awaited() && !self.host.is_waiting() && (handed_on || self.has_own_handler(signo))
-                }
+                Leave::Auto => !self.door.awaited() && !self.host.is_waiting() && own_handler != OwnHandler::None,
             }
         })
     }
@@ -140,14 +166,24 @@ impl Shared {
             return;
         }
         self.made_to_leave();
-        if let Some((_, plan)) = self.with_engine(|e| e.finished()) {
-            self.host.exit(plan);
+        let Some((_, plan)) = self.with_engine(|e| e.finished()) else { return };
+        if self.at_once.load(SeqCst) {
+            self.exit_at_once(plan);
         }
+        self.host.exit(plan);
     }
 
-    /// The program was waited for and is made to leave now.
+    /// The program was waited for, and leaves now by the host's exit. Where a signal said that its own stop is over it has left by
+    /// itself: without graceshut that signal would have ended it.
     pub(super) fn made_to_leave(self: &Arc<Self>) {
-        self.settle(Leaving::MadeTo, None);
+        let its_stop_is_over = self.by_itself.came_back.load(SeqCst) || self.with_engine(|e| e.is_done_by_itself());
+        self.settle(if its_stop_is_over { Leaving::ByItself } else { Leaving::MadeTo }, None);
+    }
+
+    /// Being made to leave cuts a stop of the program's own, unless nothing is known of one (spec 6.3).
+    pub(super) fn cuts_its_own_stop(&self, how: Leaving) -> bool {
+        let said = self.config.leave.value == Leave::ByItself;
+        how == Leaving::MadeTo && (said || self.own_handler() != OwnHandler::Assumed)
     }
 
     /// As the report's thread does it, for the one that took over from it.

@@ -8,11 +8,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::Shared;
+use super::api::Finished;
 use super::events::EventView;
 use super::reporter::WRITE_LIMIT;
 use crate::clock::{At, micros};
 use crate::config::ReportTo;
-use crate::engine::{Leaving, ReasonKind};
+use crate::engine::{Cut, Leaving, ReasonKind};
 use crate::inflight;
 use crate::report::{self, Report};
 
@@ -49,7 +50,8 @@ impl Shared {
         // A program that is left its time finishes its work in it, also where `drain` was told not to wait for that.
         let counts = self.config.inflight.value || how != Leaving::AtOnce;
         let in_flight = if counts { inflight::total() } else { 0 };
-        let Some(plan) = self.with_engine(|e| e.note_leaving(how, status, in_flight, At::now())) else { return };
+        let cut = Cut { own_stop: self.cuts_its_own_stop(how), in_flight };
+        let Some(plan) = self.with_engine(|e| e.note_leaving(how, status, cut, At::now())) else { return };
         self.watchdog.set_code(plan.code);
         let mut last = self.report_like(&first);
         if let Some(status) = status.filter(|s| *s != 0 && *s != plan.code) {
@@ -58,8 +60,9 @@ impl Shared {
         }
         let changed =
             (&last.outcome, last.exit_code, &last.exit_signal) != (&first.outcome, first.exit_code, &first.exit_signal);
-        let line = report::leave_line(&last);
+        let line = report::leave_line(&last, cut.own_stop);
         if how == Leaving::MadeTo {
+            self.door.publish_last(Finished { report: Arc::new(last.clone()), exit: plan });
             self.events.say(EventView {
                 event: "leave",
                 at_us: first.used_us + last.leave.after_us.unwrap_or(0),

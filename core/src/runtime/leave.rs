@@ -30,6 +30,8 @@ pub(super) struct Door {
     waiters: AtomicU32,
     wake: Wake,
     finished: OnceLock<Finished>,
+    /// In the place of `finished`, for a program that was made to leave.
+    last: OnceLock<Finished>,
 }
 
 const FINISHED: u32 = 1;
@@ -48,8 +50,12 @@ impl Door {
         let _ = self.finished.set(finished); // a second publication would be the same report
     }
 
+    pub(super) fn publish_last(&self, finished: Finished) {
+        let _ = self.last.set(finished); // a process leaves once
+    }
+
     pub(super) fn finished(&self) -> Option<&Finished> {
-        self.finished.get()
+        self.last.get().or_else(|| self.finished.get())
     }
 
     /// Opens once; true for who did it.
@@ -122,6 +128,9 @@ impl Shared {
             self.watchdog.notify();
         }
         self.at_once.store(at_once, SeqCst);
+        if at_once && self.by_itself.waits() {
+            self.hurry();
+        }
         self.drained.notify();
     }
 
@@ -162,9 +171,7 @@ impl Shared {
         }
         let Some(finished) = self.door.finished() else { return };
         if self.at_once.load(SeqCst) {
-            self.unlink_admin();
-            self.host.leaving_at_once();
-            watchdog::leave(finished.exit.code);
+            self.exit_at_once(finished.exit);
         }
         let ending_itself = self.reason().is_some_and(|r| matches!(r.kind, ReasonKind::HostEnd | ReasonKind::Uncaught));
         if ending_itself && !self.host.waits_for_exit() || !self.host_lingers() {
@@ -174,6 +181,13 @@ impl Shared {
             return self.let_it_leave();
         }
         self.host.exit(finished.exit);
+    }
+
+    /// As a third signal has it: without the host's exit.
+    pub(super) fn exit_at_once(&self, plan: ExitPlan) -> ! {
+        self.unlink_admin();
+        self.host.leaving_at_once();
+        watchdog::leave(plan.code)
     }
 
     /// True when the host does not leave by itself and has to be told.

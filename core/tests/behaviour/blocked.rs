@@ -109,6 +109,8 @@ fn r3_8_a_critical_section_is_not_cut() {
     // Nothing in the program would stop it afterwards: graceshut does, at once.
     let end = run("no").code(0).silent("still there").within(ms(1500), ms(1600));
     assert_eq!(end.report()["triggers"].as_array().unwrap().len(), 1);
+    // A stop of its own was not cut: it has none.
+    assert_eq!((&end.report()["outcome"], &end.report()["leave"]["how"]), (&"clean".into(), &"by_itself".into()));
     run("yes").code(3).said("heard 1 times");
 }
 

@@ -1,7 +1,8 @@
 //! Spec 6.6: who leaves first when the plan is over after a signal that the program handles itself.
 
 use graceshut::config::Config;
-use graceshut::{Leave, State};
+use graceshut::{Leave, OwnHandler, State};
+use serde_json::Value;
 
 use crate::harness::*;
 
@@ -11,11 +12,14 @@ crate::suite!("leaving",
         r6_6_its_own_status_is_in_the_report,
         r6_6_a_program_that_handles_int_does_not_die_by_it,
         r6_6_at_the_deadline_it_is_made_to_leave,
+        r6_6_a_handler_that_is_only_assumed_does_not_degrade,
         r6_6_work_that_the_deadline_cuts_is_not_clean,
         r6_6_work_that_its_own_exit_cuts_is_not_clean,
         r6_6_at_once_is_as_without_a_handler,
         r6_6_by_itself_needs_no_handler,
         r6_6_another_signal_makes_it_leave_at_once,
+        r6_6_a_second_signal_that_leaves_at_once_cuts_as_well,
+        r6_6_its_own_re_raise_is_no_cut,
         r6_6_stop_and_forced_plans_leave_at_once,
         r6_6_who_waits_leaves_at_once,
         r6_6_an_exit_that_hangs_has_until_the_watchdog,
@@ -36,6 +40,14 @@ fn leave() -> Option<Leave> {
     }
 }
 
+fn own() -> OwnHandler {
+    match arg("GS_OWN").as_str() {
+        "no" => OwnHandler::None,
+        "assumed" => OwnHandler::Assumed,
+        _ => OwnHandler::Known,
+    }
+}
+
 /// Grace 3 s: margin 100 ms, D at 2.9 s, the hard end at 2.95 s.
 fn handling() {
     // Registered before install, these run after graceshut has seen the exit.
@@ -48,7 +60,7 @@ fn handling() {
     let gs = install(Options { leave: leave(), inflight: Some(!own_work), ..grace(3000) }).unwrap();
     let _work = own_work.then(|| gs.inflight().enter().unwrap());
     for signo in [libc::SIGTERM, libc::SIGINT] {
-        gs.set_own_handler(signo, arg("GS_OWN") != "no").unwrap();
+        gs.set_own_handler(signo, own()).unwrap();
     }
     gs.on_event(|e| {
         if e.event == "leave" {
@@ -96,6 +108,10 @@ fn handling() {
             unsafe { libc::_exit(0) }
         }
         "hang" => std::process::exit(0),
+        "re-raise" => {
+            unsafe { libc::kill(libc::getpid(), libc::SIGTERM) };
+            park()
+        }
         "linger" => {
             let code = gs.wait(None).unwrap().exit.code;
             std::thread::sleep(ms(2200));
@@ -156,16 +172,33 @@ fn r6_6_a_program_that_handles_int_does_not_die_by_it() {
     int(kid("leave").env("GRACESHUT_LEAVE", "at_once")).died_by(libc::SIGINT);
 }
 
+fn how_it_ended(report: &Value) -> (&str, &str) {
+    (report["outcome"].as_str().unwrap_or_default(), report["leave"]["how"].as_str().unwrap_or_default())
+}
+
 fn r6_6_at_the_deadline_it_is_made_to_leave() {
-    let end = term(kid("never")).code(0).within(ms(2900), ms(2950));
-    let report = end.report();
-    assert_eq!((report["outcome"].as_str(), report["leave"]["how"].as_str()), (Some("clean"), Some("made_to")));
+    let report = term(kid("never")).code(1).within(ms(2900), ms(2950)).report();
+    assert_eq!(how_it_ended(&report), ("degraded", "made_to"));
+    assert_eq!((report["exit_code"].as_i64(), report["leave"]["in_flight"].as_i64()), (Some(1), Some(0)));
     // Without the hard end a finaliser may wait for the event, which is told beside the leaving (spec 11.2).
     term(kid("never").env("GRACESHUT_REPORT", "stderr").env("GRACESHUT_WATCHDOG", "0"))
-        .code(0)
+        .code(1)
         .said("event leave Some(\"made_to\") Some(0)")
         .said("graceshut: clean in")
+        .said("made to leave, which cut its own stop; degraded; exit 1");
+}
+
+fn r6_6_a_handler_that_is_only_assumed_does_not_degrade() {
+    let assumed = |what: &str| kid(what).env("GS_OWN", "assumed");
+    assert_eq!(how_it_ended(&term(assumed("never")).code(0).within(ms(2900), ms(2950)).report()), ("clean", "made_to"));
+    term(assumed("never").env("GRACESHUT_REPORT", "stderr").env("GRACESHUT_WATCHDOG", "0"))
+        .code(0)
         .said("made to leave; clean; exit 0");
+    let end = term(assumed("leave")).code(0).said("stopped by itself");
+    assert_eq!(how_it_ended(&end.report()), ("clean", "by_itself"));
+    // Here the user has said that the program leaves.
+    let end = term(assumed("never").env("GRACESHUT_LEAVE", "by_itself")).code(1);
+    assert_eq!(how_it_ended(&end.report()), ("degraded", "made_to"));
 }
 
 fn r6_6_work_that_the_deadline_cuts_is_not_clean() {
@@ -200,9 +233,25 @@ fn r6_6_another_signal_makes_it_leave_at_once() {
     // A duplicate within 500 ms of the first (spec 7.1) changes nothing; the one after does.
     std::thread::sleep(ms(700));
     kid.term();
-    let end = kid.end().code(0).within(ms(0), ms(500));
-    assert_eq!(end.report()["leave"]["how"], "made_to");
+    let end = kid.end().code(1).within(ms(0), ms(500));
+    assert_eq!(how_it_ended(&end.report()), ("degraded", "made_to"));
     assert_eq!(end.report()["triggers"][1]["action"], "recorded");
+}
+
+fn r6_6_a_second_signal_that_leaves_at_once_cuts_as_well() {
+    let mut kid = kid("never").env("GRACESHUT_REPEAT", "interactive").ready();
+    kid.term();
+    kid.wait_for("flushed");
+    std::thread::sleep(ms(700)); // later than a duplicate
+    kid.term();
+    let end = kid.end().code(1).within(ms(0), ms(500));
+    assert_eq!(how_it_ended(&end.report()), ("degraded", "made_to"));
+}
+
+fn r6_6_its_own_re_raise_is_no_cut() {
+    let end = term(kid("re-raise")).code(0).within(ms(0), ms(500));
+    assert_eq!(how_it_ended(&end.report()), ("clean", "by_itself"));
+    assert!(end.report()["leave"]["after_us"].is_u64());
 }
 
 fn r6_6_stop_and_forced_plans_leave_at_once() {
@@ -236,7 +285,7 @@ fn r6_6_a_process_that_lingers_says_so() {
 fn bad_signals() {
     let gs = install(grace(2000)).unwrap();
     for signo in [0, -1, 65, i32::MAX, i32::MIN] {
-        assert_eq!(gs.set_own_handler(signo, true).unwrap_err().kind(), graceshut::ErrorKind::BadValue);
+        assert_eq!(gs.set_own_handler(signo, OwnHandler::Known).unwrap_err().kind(), graceshut::ErrorKind::BadValue);
     }
     let _: &Config = gs.config();
     say("checked");

@@ -73,9 +73,8 @@ final class JvmExit {
     }
 
     private void follow() {
-        try (com.sun.jna.Memory out = new com.sun.jna.Memory(4)) {
-            GraceshutException.check(Lib.graceshut_wait(gs.handle(), Lib.FOREVER, out));
-            code = out.getInt(0);
+        try {
+            code = decided(Lib.FOREVER);
         } catch (GraceshutException e) {
             closed = e;
         }
@@ -91,6 +90,14 @@ final class JvmExit {
                 // nobody has reason to; leaving a little early is what it asks for
             }
             System.exit(code);
+        }
+    }
+
+    /** The decided status; waits for the end of the plan, {@code micros} at most. */
+    private int decided(long micros) {
+        try (com.sun.jna.Memory out = new com.sun.jna.Memory(4)) {
+            GraceshutException.check(Lib.graceshut_wait(gs.handle(), micros, out));
+            return out.getInt(0);
         }
     }
 
@@ -119,6 +126,7 @@ final class JvmExit {
             leavers = leavers(time);
             if (time > 0 && leavers.isEmpty() && !leaving) {
                 Lib.graceshut_made_to_leave(gs.handle());
+                code = decided(0); // 0 has become 1 where that cut something
             }
         }
         for (Thread thread : leavers) {
