@@ -114,12 +114,12 @@ class Driver:
 
     def do_hold(self, act, _):
         trace("held")
-        # All are blocked in this thread, or one of them would end the sleep and Python code would run.
-        signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
         libc = ctypes.PyDLL(None)  # keeps the GIL
-        until = time.monotonic() + act["ms"] / 1000
-        while (left := until - time.monotonic()) > 0:
-            libc.usleep(int(left * 1e6))
+        # A lock is waited for through every signal, where a sleep would end and Python code would run. All zeroes is an open one.
+        lock = ctypes.create_string_buffer(64)
+        libc.pthread_mutex_lock(lock)
+        until = time.time() + act["ms"] / 1000
+        libc.pthread_mutex_timedlock(lock, (ctypes.c_long * 2)(int(until), int(until % 1 * 1e9)))
 
     def do_fatal(self, act, _):
         trace("fatal")

@@ -8,7 +8,6 @@
 //! what is known from before the fork has to do. When it does, it stays sound until the next fork (the answer is kept in
 //! wiped memory). `dlopen`'s lock is long, held while a library's constructor runs; there, late is not lost.
 
-use std::mem;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -63,18 +62,7 @@ pub(super) fn within(limit: Duration, f: impl FnOnce() + Send + 'static) -> bool
             done.1.notify();
         }
     };
-    // SAFETY: all-zero bytes are a valid sigset_t.
-    let mut all: libc::sigset_t = unsafe { mem::zeroed() };
-    // SAFETY: `all` is live and writable.
-    unsafe { libc::sigfillset(&raw mut all) };
-    // SAFETY: all-zero bytes are a valid sigset_t.
-    let mut before: libc::sigset_t = unsafe { mem::zeroed() };
-    // SAFETY: both sets are live. The new thread inherits the full mask (spec 3.8).
-    unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, &raw const all, &raw mut before) };
-    let started = super::thread::spawn("gs-loader", 256 * 1024, Box::new(run));
-    // SAFETY: `before` was filled in above.
-    unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, &raw const before, std::ptr::null_mut()) };
-    if started.is_err() {
+    if super::thread::spawn("gs-loader", 256 * 1024, Box::new(run)).is_err() {
         take_and_run(&job);
         return true;
     }

@@ -19,6 +19,8 @@ use crate::signal::{self, Caught};
 
 /// Commands carried out at a time: the list is made once, at install (spec 8.7).
 const AT_A_TIME: usize = 64;
+/// How long a signal is looked for that was handed on and may come back at once.
+const MOMENT: Duration = Duration::from_millis(2);
 /// How long after the end of the plan the report may keep the door shut.
 const DOOR_LIMIT: Duration = Duration::from_millis(2 * WRITE_LIMIT.as_millis() as u64);
 
@@ -85,7 +87,13 @@ impl Dispatch {
 
     fn take_signals(&mut self) {
         let shared = &self.shared;
+        let (seen, away) = (signal::wake().seen(), signal::hand_on::away());
         signal::drain(&mut |caught| on_caught(shared, caught));
+        if signal::hand_on::away() & !away != 0 {
+            // Before hooks begin with it blocked: a runtime blocks everything for a moment while it starts a thread or a program.
+            signal::wake().wait(seen, At::now().plus(MOMENT));
+            signal::drain(&mut |caught| on_caught(shared, caught));
+        }
     }
 
     /// Lets the engine act on time and on empty in-flight groups; takes its commands. Answers when to look again.
@@ -94,6 +102,9 @@ impl Dispatch {
         let mut guard = shared.lock();
         let core = &mut *guard;
         let now = At::now();
+        if core.engine.is_stopping() {
+            signal::hand_on::ask_no_more();
+        }
         if core.engine.next_deadline() <= now {
             core.engine.handle(Event::Tick, now);
         }
@@ -291,6 +302,10 @@ fn set_watchdog(shared: &Shared, engine: &Engine, deadline: At) -> bool {
 pub(super) fn on_caught(shared: &Arc<Shared>, caught: Caught) {
     let Some(rule) = shared.config.signals.iter().find(|s| s.signo == caught.signo) else { return };
     let of_program = signal::hand_on::was_taken(caught.signo);
+    let handed_on = caught.code == libc::SI_QUEUE && i32::try_from(shared.pid) == Ok(caught.pid);
+    if handed_on && !of_program {
+        signal::hand_on::came_back(caught.signo);
+    }
     let action = match rule.action {
         Action::Reload if rule.auto && !shared.reload.has_hooks() => {
             // A program that does something about HUP itself does not mean to stop by it.

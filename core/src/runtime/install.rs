@@ -274,7 +274,9 @@ impl Shared {
         let armed = signal::arm(&managed)?;
         // One that is mapped to a reload or to the status is graceshut's: each of them counts.
         let handed_on = |s: &&config::SignalSetting| matches!(s.action, Action::Stop | Action::Ignore) || s.auto;
-        signal::hand_on::keep_blocked(self.config.signals.iter().filter(|_| by_handler).filter(handed_on).map(|s| s.signo));
+        let signals = || self.config.signals.iter().filter(|_| by_handler).filter(handed_on);
+        // HUP without a word of the user's is acted on as soon as it comes: what it means is not known before.
+        signal::hand_on::keep_blocked(signals().map(|s| s.signo), signals().filter(|s| !s.auto).map(|s| s.signo));
         for a in armed.iter().filter(|a| a.inherited_ignored && a.taken) {
             let name = signal::name_of(a.signo).unwrap_or("?");
             self.lock().warnings.push(format!("{name} was inherited as ignored and is handled all the same"));

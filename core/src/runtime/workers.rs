@@ -210,15 +210,16 @@ impl Workers {
     }
 
     fn work(&self, kept: Option<&(usize, Arc<Condvar>)>) {
-        // The host's own mask: programs a hook starts inherit it (spec 10.3).
-        if signal::taken_elsewhere() {
-            signal::block_all_but(None)
-        } else {
-            signal::set_host_mask()
-        }
+        // Idle it takes no signal that the program has blocked, and that would end the process here.
+        signal::block_all_but(None);
         while let Some(job) = self.next(kept) {
+            // The host's own mask: programs a hook starts inherit it (spec 10.3).
+            if !signal::taken_elsewhere() {
+                signal::set_hook_mask();
+            }
             // Invariant 3. A hook's own panic was caught before; this one comes from a destructor or a callback.
             let _ = catch_unwind(AssertUnwindSafe(|| job.run()));
+            signal::block_all_but(None);
             self.lock().busy -= 1;
         }
     }

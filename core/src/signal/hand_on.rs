@@ -5,28 +5,47 @@
 //! a signal and hands it on: it blocks the signal itself from then on and sends it to the process again, where it stays pending
 //! until the program takes it. The code of what is sent again is `SI_QUEUE`, with our own pid.
 //!
-//! Which signals these are is said by the mask of the thread that installs. Plain atomics: the handler reads them, after it has
-//! made sure that this is the process that armed.
+//! Which signals these are is said by the mask of the thread that installs. A program that blocks one only later is asked at the
+//! signal: the kernel gives a signal of the process to another thread where the main thread has it blocked, and where it has
+//! ended (or has another signal before it), so its mask is looked at (`main_thread`). Such a signal is handed on like the others,
+//! but only if it begins the shutdown, since hooks run afterwards whose threads must have it blocked as well; and it is given up
+//! again once it came back, which means that the program has unblocked it.
+//!
+//! Plain atomics: the handler reads them, after it has made sure that this is the process that armed.
 
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::SeqCst};
 
 use super::disposition::bit;
-use super::mask;
+use super::{main_thread, mask};
 use crate::process::raw;
 
-/// The signals that are handed on.
+/// The signals that are handed on: blocked at install.
 static BLOCKED: AtomicU64 = AtomicU64::new(0);
+/// Those that are handed on where the main thread is found to have them blocked.
+static ASKED: AtomicU64 = AtomicU64::new(0);
+/// Of those, the ones that were handed on and have not come back.
+static AWAY: AtomicU64 = AtomicU64::new(0);
 /// The engine's thread.
 static ENGINE: AtomicU32 = AtomicU32::new(0);
 /// Those that the engine's thread was given, and has not handed on yet.
 static TAKEN: AtomicU64 = AtomicU64::new(0);
 
-/// Of `signals` those that the calling thread blocks are handed on, and no others.
-pub fn keep_blocked(signals: impl Iterator<Item = i32>) {
-    let wanted = signals.fold(0, |set, signo| set | bit(signo));
+/// Of `signals` those that the calling thread blocks are handed on, and of `later` those that the main thread has blocked when
+/// they come. No others.
+pub fn keep_blocked(signals: impl Iterator<Item = i32>, later: impl Iterator<Item = i32>) {
+    let set = |signals: &mut dyn Iterator<Item = i32>| signals.fold(0, |set, signo| set | bit(signo));
+    let (wanted, mut later) = (set(&mut { signals }), later);
+    let blocked = mask::current() & wanted;
     ENGINE.store(0, SeqCst);
     TAKEN.store(0, SeqCst);
-    BLOCKED.store(mask::current() & wanted, SeqCst);
+    AWAY.store(0, SeqCst);
+    BLOCKED.store(blocked, SeqCst);
+    ASKED.store(set(&mut later) & !blocked, SeqCst);
+}
+
+/// From now on only what was blocked at install is handed on.
+pub fn ask_no_more() {
+    ASKED.store(0, SeqCst);
 }
 
 /// The calling thread is the engine's: what it is given is handed on.
@@ -37,7 +56,10 @@ pub fn from_this_thread() {
 /// For the handler: notes that this thread was given `signo` in the program's place. No handler of the program's is called here
 /// then: it is called when the program unblocks the signal.
 pub(super) fn takes(signo: i32) -> bool {
-    let takes = BLOCKED.load(SeqCst) & bit(signo) != 0 && ENGINE.load(SeqCst) == raw::tid();
+    if ENGINE.load(SeqCst) != raw::tid() {
+        return false;
+    }
+    let takes = BLOCKED.load(SeqCst) & bit(signo) != 0 || ASKED.load(SeqCst) & bit(signo) != 0 && main_thread::blocks(signo);
     if takes {
         TAKEN.fetch_or(bit(signo), SeqCst);
     }
@@ -64,8 +86,24 @@ struct Queued {
 
 const _: () = assert!(size_of::<Queued>() == size_of::<libc::siginfo_t>());
 
-/// On the engine's thread: blocks `signo` here from now on and sends it to the process again.
+/// The signals that were blocked after the install, were handed on and have not come back.
+#[must_use]
+pub fn away() -> u64 {
+    AWAY.load(SeqCst)
+}
+
+/// On the engine's thread: the program has unblocked `signo`. Where it had blocked it after the install, this thread takes it again.
+pub fn came_back(signo: i32) {
+    if AWAY.fetch_and(!bit(signo), SeqCst) & bit(signo) != 0 {
+        mask::swap(mask::current() & !bit(signo));
+    }
+}
+
+/// On the engine's thread: blocks `signo` here from now on, or until it comes back, and sends it to the process again.
 pub fn hand_on(signo: i32) {
+    if BLOCKED.load(SeqCst) & bit(signo) == 0 {
+        AWAY.fetch_or(bit(signo), SeqCst);
+    }
     mask::swap(mask::current() | bit(signo));
     // SAFETY: getuid takes nothing and cannot fail.
     let uid = unsafe { libc::getuid() };

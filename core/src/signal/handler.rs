@@ -4,8 +4,9 @@
 //! - `clock_gettime(CLOCK_MONOTONIC)`, `__errno_location`
 //! - atomic loads, stores and compare-and-swaps in static and in mapped memory
 //! - the host's own saved handler, when asked to chain
+//! - on the engine's thread alone: openat, read and close of `/proc/self/status` (`main_thread`)
 //!
-//! No allocation, no lock, no descriptor, no thread-local storage of ours, no panic. `arm` makes each of these calls once
+//! No allocation, no lock, no descriptor that is kept, no thread-local storage of ours, no panic. `arm` makes each of these calls once
 //! before the first signal can come, so that no symbol is left to be bound lazily here.
 //!
 //! The context and siginfo are looked at only when they lie where the kernel puts them, on this stack above us: a foreign

@@ -7,6 +7,7 @@
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use super::disposition::{SET_BYTES, bit, sigset};
+use super::hand_on;
 
 static HOST: AtomicU64 = AtomicU64::new(0);
 static SAVED: AtomicBool = AtomicBool::new(false);
@@ -79,9 +80,15 @@ pub fn host_mask() -> libc::sigset_t {
     sigset(host())
 }
 
-/// Gives the calling thread the host's mask: for hook workers, and between fork and exec. Async-signal-safe.
+/// Gives the calling thread the host's mask as it was at install: between fork and exec. Async-signal-safe.
 pub fn set_host_mask() {
     swap(host());
+}
+
+/// Gives the calling thread the mask that a hook runs with: the host's, and what was handed on to the program and is pending for
+/// it, which must not be delivered here.
+pub fn set_hook_mask() {
+    swap(host() | hand_on::away());
 }
 
 /// Blocks everything on the calling thread except `managed` (the engine's thread) or everything (`None`: the watchdog's),

@@ -1,5 +1,7 @@
 //! Spec 3.8: a program that has a signal blocked takes it itself, by sigwait, from a signalfd or when it unblocks it.
 
+use std::time::Duration;
+
 use graceshut::State;
 
 use crate::harness::*;
@@ -9,8 +11,12 @@ crate::suite!("blocked",
         r3_8_who_waits_for_a_blocked_signal_gets_it,
         r3_8_a_critical_section_is_not_cut,
         r3_8_a_blocked_signal_of_a_program_that_waits_is_as_any,
+        r3_8_it_is_the_same_where_the_program_blocks_it_after_install,
+        r3_8_a_signal_blocked_for_a_moment_is_as_any,
+        r3_8_a_main_thread_that_has_ended_blocks_nothing,
+        r3_8_idle_threads_take_no_signal_of_the_program,
     ],
-    children: [taker, critical, blocks_and_waits]);
+    children: [taker, critical, blocks_and_waits, sections, ended, idle]);
 
 fn term_alone() -> libc::sigset_t {
     unsafe {
@@ -24,10 +30,20 @@ fn mask(how: i32) {
     assert_eq!(unsafe { libc::pthread_sigmask(how, &term_alone(), std::ptr::null_mut()) }, 0);
 }
 
+/// Blocks TERM and installs, or the other way round.
+fn blocking(grace_ms: u64) -> graceshut::Runtime {
+    if arg("GS_BLOCKS") == "after" {
+        let gs = install(grace(grace_ms)).unwrap();
+        mask(libc::SIG_BLOCK);
+        return gs;
+    }
+    mask(libc::SIG_BLOCK);
+    install(grace(grace_ms)).unwrap()
+}
+
 /// A daemon without a handler: TERM is blocked in every thread, one of them takes it and stops the program in 2 s.
 fn taker() {
-    mask(libc::SIG_BLOCK);
-    let gs = install(grace(5000)).unwrap();
+    let gs = blocking(5000);
     saying(&gs, "flush", "flushed");
     let own_stop = || {
         say("heard");
@@ -54,8 +70,12 @@ fn taker() {
 }
 
 fn r3_8_who_waits_for_a_blocked_signal_gets_it() {
+    takes_it_itself("before");
+}
+
+fn takes_it_itself(blocks: &str) {
     for how in ["sigwait", "signalfd"] {
-        let mut kid = Kid::new("taker").env("GS_HOW", how).ready();
+        let mut kid = Kid::new("taker").env("GS_BLOCKS", blocks).env("GS_HOW", how).ready();
         kid.term();
         let end = kid.end().code(5).said("heard").said("flushed").said("stopped by itself").within(ms(2000), ms(2000));
         let report = end.report();
@@ -80,8 +100,7 @@ fn critical() {
     if arg("GS_HANDLER") == "yes" {
         unsafe { libc::signal(libc::SIGTERM, count as extern "C" fn(i32) as usize) };
     }
-    mask(libc::SIG_BLOCK);
-    let gs = install(grace(6000)).unwrap();
+    let gs = blocking(6000);
     saying(&gs, "flush", "flushed");
     ready();
     until("the plan's end", || gs.state() == State::Stopped);
@@ -101,8 +120,12 @@ fn critical() {
 }
 
 fn r3_8_a_critical_section_is_not_cut() {
+    is_not_cut("before");
+}
+
+fn is_not_cut(blocks: &str) {
     let run = |handler: &str| {
-        let mut kid = Kid::new("critical").env("GS_HANDLER", handler).ready();
+        let mut kid = Kid::new("critical").env("GS_BLOCKS", blocks).env("GS_HANDLER", handler).ready();
         kid.term();
         kid.end().said("transaction done")
     };
@@ -115,14 +138,104 @@ fn r3_8_a_critical_section_is_not_cut() {
 }
 
 fn blocks_and_waits() {
-    mask(libc::SIG_BLOCK);
-    let gs = install(grace(5000)).unwrap();
+    let gs = blocking(5000);
     saying(&gs, "flush", "flushed");
     serve(&gs)
 }
 
 fn r3_8_a_blocked_signal_of_a_program_that_waits_is_as_any() {
-    let mut kid = Kid::new("blocks_and_waits").ready();
+    is_as_any("before");
+}
+
+fn is_as_any(blocks: &str) {
+    let mut kid = Kid::new("blocks_and_waits").env("GS_BLOCKS", blocks).ready();
     kid.term();
     kid.end().code(0).said("flushed").within(ms(0), ms(500));
+}
+
+fn r3_8_it_is_the_same_where_the_program_blocks_it_after_install() {
+    is_not_cut("after");
+    takes_it_itself("after");
+    is_as_any("after");
+}
+
+/// Blocks TERM again and again for a moment, as a runtime does that starts threads and programs; a slow hook runs meanwhile.
+fn sections() {
+    let gs = install(grace(5000)).unwrap();
+    let slow = |_: &graceshut::Context| {
+        say("hook");
+        std::thread::sleep(ms(1200));
+        Ok(())
+    };
+    gs.hook("flush", "slow").run(slow).unwrap();
+    ready();
+    loop {
+        mask(libc::SIG_BLOCK);
+        std::thread::sleep(Duration::from_micros(300));
+        mask(libc::SIG_UNBLOCK);
+    }
+}
+
+fn r3_8_a_signal_blocked_for_a_moment_is_as_any() {
+    let mut kid = Kid::new("sections").ready();
+    kid.term();
+    // It leaves when the plan is over: nothing in it takes the signal.
+    let end = kid.end().code(0).said("hook").within(ms(1100), ms(900));
+    assert_eq!(end.report()["triggers"].as_array().unwrap().len(), 1);
+
+    // And a second one asks to hurry, also here.
+    let mut kid = Kid::new("sections").ready();
+    kid.term();
+    kid.wait_for("hook");
+    std::thread::sleep(ms(600));
+    kid.term();
+    let end = kid.end();
+    assert_eq!(end.report()["triggers"].as_array().unwrap().len(), 2, "{:#}", end.report());
+}
+
+/// Its main thread has ended, with every signal blocked as glibc leaves it.
+fn ended() {
+    let gs = install(grace(5000)).unwrap();
+    saying(&gs, "flush", "flushed");
+    std::thread::spawn(|| {
+        let zombie = || std::fs::read_to_string("/proc/self/status").unwrap().contains("State:\tZ");
+        until("the main thread's end", zombie);
+        mask(libc::SIG_BLOCK);
+        ready();
+        park()
+    });
+    mask(libc::SIG_BLOCK);
+    unsafe { libc::syscall(libc::SYS_exit, 0) };
+}
+
+fn r3_8_a_main_thread_that_has_ended_blocks_nothing() {
+    let mut kid = Kid::new("ended").ready();
+    kid.term();
+    kid.end().code(0).said("flushed").within(ms(0), ms(500));
+}
+
+/// USR1 is blocked after install: none of graceshut's threads is there to die of it.
+fn idle() {
+    let gs = install(grace(5000)).unwrap();
+    saying(&gs, "flush", "flushed");
+    let pending = unsafe {
+        let mut set: libc::sigset_t = std::mem::zeroed();
+        libc::sigaddset(&mut set, libc::SIGUSR1);
+        libc::pthread_sigmask(libc::SIG_BLOCK, &set, std::ptr::null_mut());
+        std::thread::sleep(ms(50)); // the workers are there
+        libc::kill(libc::getpid(), libc::SIGUSR1);
+        let mut pending: libc::sigset_t = std::mem::zeroed();
+        libc::sigpending(&mut pending);
+        let mut signo = 0;
+        libc::sigismember(&pending, libc::SIGUSR1) == 1 && libc::sigwait(&set, &mut signo) == 0
+    };
+    say(if pending { "pending" } else { "gone" });
+    ready();
+    serve(&gs)
+}
+
+fn r3_8_idle_threads_take_no_signal_of_the_program() {
+    let mut kid = Kid::new("idle").ready();
+    kid.term();
+    kid.end().code(0).said("pending").said("flushed");
 }
