@@ -19,8 +19,10 @@ use crate::signal::{self, Caught};
 
 /// Commands carried out at a time: the list is made once, at install (spec 8.7).
 const AT_A_TIME: usize = 64;
-/// How long a signal is looked for that was handed on and may come back at once.
-const MOMENT: Duration = Duration::from_millis(2);
+/// How long a signal is looked for that was handed on and may come back at once; longer where the main thread has everything
+/// blocked, which hardly a program does, but many a runtime while it starts another program.
+const MOMENT: Duration = Duration::from_millis(20);
+const LONG_MOMENT: Duration = Duration::from_millis(250);
 /// How long after the end of the plan the report may keep the door shut.
 const DOOR_LIMIT: Duration = Duration::from_millis(2 * WRITE_LIMIT.as_millis() as u64);
 
@@ -87,12 +89,23 @@ impl Dispatch {
 
     fn take_signals(&mut self) {
         let shared = &self.shared;
-        let (seen, away) = (signal::wake().seen(), signal::hand_on::away());
-        signal::drain(&mut |caught| on_caught(shared, caught));
-        if signal::hand_on::away() & !away != 0 {
-            // Before hooks begin with it blocked: a runtime blocks everything for a moment while it starts a thread or a program.
-            signal::wake().wait(seen, At::now().plus(MOMENT));
+        let away = signal::hand_on::away();
+        let mut until = At(0);
+        loop {
+            let seen = signal::wake().seen();
             signal::drain(&mut |caught| on_caught(shared, caught));
+            if signal::hand_on::away() & !away == 0 {
+                return;
+            }
+            // Hooks, and the programs that they start, would have it blocked.
+            let now = At::now();
+            if until == At(0) {
+                until = now.plus(if signal::main_thread::blocks_everything() { LONG_MOMENT } else { MOMENT });
+            }
+            if now >= until {
+                return;
+            }
+            signal::wake().wait(seen, until);
         }
     }
 

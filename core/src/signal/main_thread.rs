@@ -13,10 +13,23 @@ const LINE: usize = 40;
 
 /// True when the main thread is there and has `signo` blocked. False where that cannot be found out. Changes errno.
 pub(super) fn blocks(signo: i32) -> bool {
+    blocked() & bit(signo) != 0
+}
+
+/// True when it has about everything blocked, as a runtime has it while it starts a thread or a program (until the program runs).
+#[must_use]
+pub fn blocks_everything() -> bool {
+    let some = [libc::SIGALRM, libc::SIGCHLD, libc::SIGPIPE, libc::SIGURG, libc::SIGUSR1, libc::SIGUSR2, libc::SIGWINCH];
+    let some = some.into_iter().fold(0, |set, signo| set | bit(signo));
+    blocked() & some == some
+}
+
+/// What it has blocked; nothing where it has ended, or where that cannot be found out.
+fn blocked() -> u64 {
     // SAFETY: the path is a C string that lives for ever.
     let fd = unsafe { libc::syscall(libc::SYS_openat, libc::AT_FDCWD, STATUS.as_ptr(), libc::O_RDONLY | libc::O_CLOEXEC) };
     if fd < 0 {
-        return false;
+        return 0;
     }
     let mut status = Status::default();
     let mut piece = [0_u8; 512];
@@ -28,7 +41,7 @@ pub(super) fn blocks(signo: i32) -> bool {
     }
     // SAFETY: opened above, closed once.
     unsafe { libc::syscall(libc::SYS_close, fd) };
-    !status.ended && status.blocked & bit(signo) != 0
+    if status.ended { 0 } else { status.blocked }
 }
 
 /// What is read of the file, byte by byte: its lines can be long (the groups), and are no matter.

@@ -18,7 +18,7 @@ mod entry;
 mod guard;
 pub mod hand_on;
 mod handler;
-mod main_thread;
+pub mod main_thread;
 pub mod mask;
 pub mod name;
 pub mod neighbour;

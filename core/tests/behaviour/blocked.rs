@@ -13,10 +13,11 @@ crate::suite!("blocked",
         r3_8_a_blocked_signal_of_a_program_that_waits_is_as_any,
         r3_8_it_is_the_same_where_the_program_blocks_it_after_install,
         r3_8_a_signal_blocked_for_a_moment_is_as_any,
+        r3_8_hooks_do_not_inherit_what_a_runtime_blocks_for_a_moment,
         r3_8_a_main_thread_that_has_ended_blocks_nothing,
         r3_8_idle_threads_take_no_signal_of_the_program,
     ],
-    children: [taker, critical, blocks_and_waits, sections, ended, idle]);
+    children: [taker, critical, blocks_and_waits, sections, spawns, ended, idle]);
 
 fn term_alone() -> libc::sigset_t {
     unsafe {
@@ -191,6 +192,33 @@ fn r3_8_a_signal_blocked_for_a_moment_is_as_any() {
     kid.term();
     let end = kid.end();
     assert_eq!(end.report()["triggers"].as_array().unwrap().len(), 2, "{:#}", end.report());
+}
+
+/// Blocks everything 50 ms at a time, as a runtime does until the program that it starts runs.
+fn spawns() {
+    let gs = install(grace(5000)).unwrap();
+    let mask_of_hook = |_: &graceshut::Context| {
+        let status = std::fs::read_to_string("/proc/thread-self/status")?;
+        say(status.lines().find(|line| line.starts_with("SigBlk")).unwrap_or("none"));
+        Ok(())
+    };
+    gs.hook("flush", "mask").run(mask_of_hook).unwrap();
+    let mut all: libc::sigset_t = unsafe { std::mem::zeroed() };
+    unsafe { libc::sigfillset(&mut all) };
+    for turn in 0.. {
+        unsafe { libc::pthread_sigmask(libc::SIG_BLOCK, &all, std::ptr::null_mut()) };
+        if turn == 0 {
+            ready();
+        }
+        std::thread::sleep(ms(50));
+        unsafe { libc::pthread_sigmask(libc::SIG_UNBLOCK, &all, std::ptr::null_mut()) };
+    }
+}
+
+fn r3_8_hooks_do_not_inherit_what_a_runtime_blocks_for_a_moment() {
+    let mut kid = Kid::new("spawns").ready();
+    kid.term();
+    kid.end().code(0).said("SigBlk:\t0000000000000000").within(ms(0), ms(600));
 }
 
 /// Its main thread has ended, with every signal blocked as glibc leaves it.
