@@ -164,6 +164,7 @@ class Graceshut extends EventEmitter {
     // What waits may still do its last things.
     setImmediate(() => {
       this.#letGo();
+      if (this.#hostEnd) this.#hostEnd.over = true;
       const ends = ['host_end', 'uncaught'].includes(report?.reason.kind);
       if (this.#leaving || this.#waits || ends || this.#hostEnd?.wantsOut) this.#hostEnd?.leave(exitCode);
       // Else the core says when: at once, or at D where the program is stopping by itself (spec 6.6). A channel to a parent

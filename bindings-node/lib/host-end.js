@@ -66,6 +66,10 @@ class HostEnd {
     this.wantsOut = false;
     /** The status of the first process.exit that was put off. */
     this.proposed = undefined;
+    /** The status of an uncaught error between the end of the plan and the moment in which the program was told of it. */
+    this.failed = undefined;
+    /** The plan is over, and the program was told. */
+    this.over = false;
     /** The loop emptied, and that was the trigger. */
     this.emptied = false;
     this.listeners = {
@@ -151,7 +155,12 @@ class HostEnd {
       return;
     }
     // The plan is over: this ends the program as it does without us, and nothing waits for it any longer (spec 6.6).
-    if (this.native.state()[0] === 'stopped') return process.exit(1);
+    if (this.over) return process.exit(1);
+    if (this.native.state()[0] === 'stopped') {
+      this.failed = 1;
+      this.wantsOut = true;
+      return;
+    }
     const what = origin === 'unhandledRejection' ? 'unhandled rejection' : 'uncaught exception';
     this.wantsOut = true;
     this.native.hostEnd(`${what}: ${words(error)}`, 1);
@@ -223,7 +232,7 @@ class HostEnd {
   leave(code) {
     if (this.left) return;
     this.left = true;
-    process.exit(code === 0 ? (this.proposed ?? (this.emptied && unsettled() ? UNSETTLED : 0)) : code);
+    process.exit(this.failed ?? (code === 0 ? (this.proposed ?? (this.emptied && unsettled() ? UNSETTLED : 0)) : code));
   }
 }
 

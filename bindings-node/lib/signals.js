@@ -3,7 +3,8 @@
 //
 // The handler in the kernel is the core's. Three things in JavaScript belong to it:
 // - One listener of ours for each managed signal: tools that ask `listenerCount` (tsx, Deno's runtime, Prisma) end the process at
-//   once where they find none. Nothing is chained to Node for it, so it costs no wake-up.
+//   once where they find none. Nothing is chained to Node for it, so it costs no wake-up. While the program has one of its own, ours is
+//   taken off: there are libraries that act only where their listener is the only one (exiting).
 // - process.on() puts libuv's handler in place of ours, and removing the last listener sets SIG_DFL (embedding C24). Node's own
 //   'newListener' and 'removeListener' listeners run first, so the change is already made when ours are called, and ours goes back
 //   on top before any other JavaScript runs.
@@ -44,6 +45,7 @@ class Signals {
     /** Those told to the core again, once each. */
     this.retold = new Set();
     this.disowned = false;
+    this.closed = false;
     this.shown = (name) => this.heard(name);
     /** Names with our listener. */
     this.visible = new Set();
@@ -51,23 +53,37 @@ class Signals {
     this.added = (name, listener) => {
       if (!this.managed.has(name)) return;
       this.changed(name, listener === this.shown ? 0 : 1);
-      queueMicrotask(() => this.changed(name, 0)); // Deno sets its handler after this event
+      queueMicrotask(() => this.listened(name)); // it is on the list then, and Deno sets its handler after this event
     };
     this.removed = (name, listener) => {
       if (!this.managed.has(name)) return;
       if (listener === this.shown) this.visible.delete(name);
       this.changed(name, 0);
-      if (listener === this.shown) this.show(name); // removeAllListeners
+      this.show(name);
     };
     process.on('newListener', this.added);
     process.on('removeListener', this.removed);
-    for (const name of this.managed.keys()) sandboxed ? this.changed(name, 0) : this.show(name);
+    for (const name of this.managed.keys()) {
+      this.show(name);
+      if (!this.visible.has(name)) this.changed(name, 0);
+    }
   }
 
+  /** Ours is to be seen where the program has none: also after removeAllListeners. */
   show(name) {
-    if (this.sandboxed) return;
+    if (this.sandboxed || this.closed || this.visible.has(name) || this.own(name) > 0) return;
     process.on(name, this.shown);
     this.visible.add(name);
+    this.changed(name, 0);
+  }
+
+  /** A listener for `name` was added. */
+  listened(name) {
+    if (this.closed) return;
+    if (this.visible.has(name) && this.own(name) > 0) {
+      this.visible.delete(name);
+      process.off(name, this.shown);
+    }
     this.changed(name, 0);
   }
 
@@ -114,6 +130,7 @@ class Signals {
 
   /** After the core's handlers went back: removing the last listener sets SIG_DFL. */
   close() {
+    this.closed = true;
     process.off('newListener', this.added);
     process.off('removeListener', this.removed);
     for (const name of this.managed.keys()) process.off(name, this.shown);

@@ -32,15 +32,21 @@ test('it is made to leave at D, not before and not much later', async () => {
   assert.deepEqual([it.status, it.report.outcome], made ? [1, 'degraded'] : [0, 'clean'], describe(it));
 });
 
-test('another signal cuts its own stop, which is not clean', async () => {
-  const it = start(`${PLAN.replace("'4s'", "'20s'")} stay(); process.on('SIGTERM', () => {}); say('ready');`);
-  await it.said();
-  it.kill('SIGTERM');
-  await it.said('flush');
-  await new Promise((resolve) => setTimeout(resolve, 700)); // later than a duplicate (spec 7.1)
-  it.kill('SIGTERM');
-  await finish(it);
-  assert.deepEqual([it.status, it.lines.at(-1), it.report.outcome, it.report.leave.how], [1, 'exit 1', 'degraded', 'made_to'], describe(it));
+test('a second signal is the program’s alone: one that tolerates it goes on; the third leaves at once', async () => {
+  const stop = 'let told = 0; process.on("SIGTERM", () => { say("told"); if (!told++) setTimeout(() => { say("stopped"); process.exit(0); }, 2500); });';
+  for (const [times, lines, status] of [[2, ['flush', 'stopped', 'exit 0', 'told', 'told'], 0], [3, null, 1]]) {
+    const it = start(`${PLAN.replace("'4s'", "'20s'")} stay(); ${stop} say('ready');`);
+    await it.said();
+    for (let i = 0; i < times; i++) {
+      it.kill('SIGTERM');
+      if (i === 0) await it.said('flush');
+      if (i < times - 1) await new Promise((resolve) => setTimeout(resolve, 700)); // later than a duplicate (spec 7.1)
+    }
+    await finish(it);
+    assert.equal(it.status, status, describe(it));
+    if (lines) assert.deepEqual([it.lines.toSorted(), it.report.outcome, it.report.leave.how], [lines.toSorted(), 'clean', 'by_itself']);
+    else assert.ok(!it.lines.includes('stopped'), describe(it));
+  }
 });
 
 test('the program’s re-raise says that its own stop is over, before the end of the plan and after it', async () => {

@@ -8,7 +8,7 @@ const HOOK = `gs.hook('flush', async () => { await sleep(50); say('hook'); }, { 
 test('a listener set before install keeps working', async () => {
   const it = await signalled(`
     process.on('SIGTERM', (name) => say('listener', name));
-    const gs = install(); ${HOOK} stay(); say('ready');`);
+    const gs = install({ leave: 'at_once' }); ${HOOK} stay(); say('ready');`);
   assert.equal(it.status, 0, describe(it));
   assert.deepEqual(it.lines.toSorted(), ['hook', 'listener SIGTERM']);
   const { state, repairs } = it.report.handler.find((h) => h.signal === 'TERM');
@@ -17,7 +17,7 @@ test('a listener set before install keeps working', async () => {
 
 test('a listener set after install keeps working, and ours too', async () => {
   const it = await signalled(`
-    const gs = install(); ${HOOK}
+    const gs = install({ leave: 'at_once' }); ${HOOK}
     process.once('SIGTERM', (name) => say('once', name));
     process.on('SIGTERM', (name) => say('on', name));
     stay(); say('ready');`);

@@ -15,10 +15,23 @@ const masks = `const caught = (n) => Number((BigInt('0x' + /SigCgt:\\s*(\\w+)/.e
 
 test('a tool that exits where nobody listens, loaded before and after install: the hooks run', async () => {
   for (const script of [`${TOOL} const gs = install(); ${HOOK}`, `const gs = install(); ${HOOK} ${TOOL}`]) {
-    const it = await signalled(`${script} stay(); say('ready');`);
+    const it = await signalled(`${script} stay(); setImmediate(() => say('ready'));`); // a listener is seen when its turn is over
     assert.equal(it.status, 0, describe(it));
     assert.deepEqual(it.lines, ['hook']);
+    assert.ok(it.at - it.killedAt < 3000, 'a listener that hides is no handler of the program');
   }
+});
+
+test('a listener that acts only where it is the only one acts, whenever it was added', async () => {
+  const sole = `process.on('SIGTERM', () => { if (process.listenerCount('SIGTERM') === 1) setTimeout(() => { say('stopped'); process.exit(0); }, 300); });`;
+  for (const script of [`${sole} const gs = install();`, `const gs = install(); ${sole}`]) {
+    const it = await signalled(`${script} ${HOOK} stay(); say('ready');`);
+    assert.deepEqual([it.status, it.lines], [0, ['hook', 'stopped']], describe(it));
+    assert.ok(it.at - it.killedAt < 3000, describe(it));
+  }
+  const it = await signalled(`const gs = install(); ${HOOK} ${TOOL} const own = () => {}; process.on('SIGTERM', own);
+    setTimeout(() => { process.off('SIGTERM', own); setTimeout(() => say('ready'), 20); }, 20); stay();`);
+  assert.deepEqual([it.status, it.lines], [0, ['hook']], 'with the last one of the program gone, ours is there again');
 });
 
 test('one listener for each managed signal while installed; it keeps no process alive', async () => {
@@ -42,7 +55,7 @@ test('a program that removes every listener of a signal, or of all, does not dis
 test("listeners of the program's own, wherever they stand, are called once; the latency is the handler's", async () => {
   const it = await signalled(`
     process.on('SIGTERM', () => say('before'));
-    const gs = install(); ${HOOK}
+    const gs = install({ leave: 'at_once' }); ${HOOK}
     process.prependListener('SIGTERM', () => say('first')); process.once('SIGTERM', () => say('once'));
     gs.hook('flush', () => { const t = gs.report(); });
     stay(); say('ready'); block(300);`);
@@ -52,7 +65,7 @@ test("listeners of the program's own, wherever they stand, are called once; the 
 });
 
 test('a signal while the loop is blocked is heard at once though JavaScript listens', async () => {
-  const it = await signalled(`const gs = install({ grace: '4s' }); gs.execHook('announce', ['true'], { name: 'native' }); ${HOOK}
+  const it = await signalled(`const gs = install({ grace: '4s', leave: 'at_once' }); gs.execHook('announce', ['true'], { name: 'native' }); ${HOOK}
     process.on('SIGTERM', () => say('late')); stay(); say('ready'); block(900);`);
   const announce = it.report.phases.find((p) => p.name === 'announce');
   assert.ok(announce.used_us < 800_000, `announce was over before the loop came back: ${announce.used_us}`);

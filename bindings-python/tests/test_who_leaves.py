@@ -124,13 +124,25 @@ while True: time.sleep(0.05)
 """
 
 
-def test_another_signal_cuts_its_own_stop(child):
-    c = child(NEVER_LEAVES.format(handler="pass"))
+@pytest.mark.parametrize("how", ["asyncio", "before install", "taken away"])
+def test_a_second_signal_is_the_programs_alone(child, how):
+    earlier = "told = []; signal.signal(signal.SIGTERM, lambda signo, frame: told.append(signo))" if how == "before install" else ""
+    c = child(earlier + INSTALL + STOPS[how])
     c.ready().kill().read_until("flushed")
     time.sleep(0.7)  # later than a duplicate (spec 7.1)
     c.kill().end()
+    assert c.lines[1:] == ["flushed", "stopped by itself"] and c.rc == 0, c.words()
+    assert (c.report["outcome"], c.report["leave"]["how"]) == ("clean", "by_itself"), c.report
+
+
+def test_the_third_signal_leaves_at_once(child):
+    c = child(NEVER_LEAVES.format(handler="pass"))
+    c.ready().kill().read_until("flushed")
+    for _ in range(2):
+        time.sleep(0.7)
+        c.kill()
+    c.end()
     assert c.rc == 1 and c.gone_at - c.signalled_at < 5, c.words()
-    assert (c.report["outcome"], c.report["leave"]["how"]) == ("degraded", "made_to"), c.report
 
 
 def test_its_own_re_raise_is_no_cut(child):

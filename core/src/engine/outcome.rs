@@ -124,7 +124,7 @@ pub enum Leaving {
     AtOnce,
     /// The program, which handles the signal itself.
     ByItself,
-    /// It might have, had not left at D or when another signal came, and was made to.
+    /// It might have, had not left at D or when a signal left at once, and was made to.
     MadeTo,
 }
 

@@ -63,10 +63,8 @@ impl Engine {
                 self.record_trigger(at, reason, TriggerAction::Left);
                 self.leave(signo, now);
             }
-            _ if self.life == Life::Finished => {
-                self.record_trigger(at, reason, TriggerAction::Recorded);
-                self.command(Command::Hurry);
-            }
+            // A program that is stopping by itself hears of it, and knows what it means (spec 6.6, 7.2).
+            _ if self.life == Life::Finished => self.record_trigger(at, reason, TriggerAction::Recorded),
             _ => {
                 self.record_trigger(at, reason, TriggerAction::Expedited);
                 self.expedite(signo, now);

@@ -167,7 +167,7 @@ pub struct InFlightInfo {
 #[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
 pub struct LeaveInfo {
     /// `at_once`, `by_itself` (the program leaves by itself until D), `made_to` (it had not left at D, or
-    /// when another signal came) or `manual`.
+    /// when a signal left at once) or `manual`.
     pub how: String,
     /// When the process began to leave, from the end of the last phase; null: not known when this was written.
     pub after_us: Option<u64>,

@@ -2,7 +2,7 @@
 //! go on with that until D; only then is the host's exit called.
 //!
 //! The thread that opened the door sees to it: the report's, or the one that took over from it (`leave`). Nothing wakes it
-//! before D unless the program begins to leave or another signal asks to hurry.
+//! before D unless the program begins to leave, says that its own stop is over, or a signal leaves at once.
 
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::SeqCst};
 use std::sync::{Arc, OnceLock};
@@ -31,7 +31,7 @@ pub(crate) struct ByItself {
     stage: AtomicU32,
     /// D, while it is waited for.
     until: AtomicU64,
-    /// Another signal came: do not wait any longer.
+    /// Do not wait any longer: the program sent itself the signal, one that was handed on came back, or one leaves at once (spec 7.2).
     hurry: AtomicBool,
     /// A signal that was handed on came back: the program does nothing about it.
     came_back: AtomicBool,

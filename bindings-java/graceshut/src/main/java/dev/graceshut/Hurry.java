@@ -4,8 +4,8 @@ import java.time.Duration;
 import java.util.regex.Pattern;
 
 /**
- * Which trigger asks to wait no longer for a program that is stopping by itself (spec 6.6): another signal that was accepted after
- * the plan, or one that the program sent itself.
+ * Which trigger asks to wait no longer for a program that is stopping by itself (spec 6.6): a signal that leaves at once, or one
+ * that the program sent itself. Another that is accepted after the plan is the program's alone.
  *
  * <p>Events may be delivered long after what they tell of: that of the first trigger comes when a plan without hooks is already
  * over. So a trigger is judged by what its event says, by the time in it and by its place among the events, which have the order
@@ -32,6 +32,9 @@ final class Hurry {
             case "duplicate":
                 return accepted != null && e.at().minus(accepted).compareTo(DUPLICATE) >= 0;
             case "ignored":
+                return false;
+            case "recorded":
+                accepted = e.at();
                 return false;
             default:
                 accepted = e.at();

@@ -21,8 +21,8 @@ class HurryTest {
     }
 
     @Test
-    void aSecondSignalAfterThePlan() {
-        assertEquals(List.of(false, false, true), asked(trigger(0, "TERM", "started"), FINISHED, trigger(700, "INT", "recorded")));
+    void notASecondSignalAfterThePlanButOneThatLeavesAtOnce() {
+        assertEquals(List.of(false, false, false), asked(trigger(0, "TERM", "started"), FINISHED, trigger(700, "INT", "recorded")));
         assertEquals(List.of(false, false, true), asked(trigger(0, "TERM", "started"), FINISHED, trigger(700, "TERM", "left")));
     }
 

@@ -29,7 +29,7 @@ final class LeavingCases {
                 goOn(Child.withHook("{\"grace\": \"3s\"}"));
             }
             case "handler_slow" -> {
-                stopsByItself(30_000, 0);
+                stopsByItself(3000, 7);
                 goOn(Child.withHook("{\"grace\": \"20s\"}"));
             }
             case "at_once" -> {
