@@ -54,6 +54,8 @@ class Case:
     #: `pid`: the process that was started; `group`: it and what it started, as Ctrl-C does.
     to: str = "pid"
     signal: str = "TERM"
+    #: Seconds after which the signal is sent once more; 0: it is sent once.
+    again: float = 0.0
     grace: float = 8.0
     redis: bool = False
     #: Programs of the machine without which it is left out, and said; with CI=true that is a failure.

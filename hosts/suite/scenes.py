@@ -190,6 +190,10 @@ def _to_the_end(case: Case, program: Program, other: Other) -> Result:
 
 def _stop(case: Case, program: Program) -> Result:
     at = program.signal(case.signal, case.to)
+    if case.again:
+        # No handshake: later than a duplicate (spec 7.1), at the side of the host's own stop.
+        time.sleep(case.again)
+        program.signal(case.signal, case.to)
     status = program.wait(case.grace + BEYOND)
     return Result(status=status, seconds=(program.ended or time.monotonic()) - at)
 

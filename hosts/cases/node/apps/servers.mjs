@@ -61,6 +61,24 @@ const servers = {
     asyncExitHook(async () => { await wait(100); console.log('own exit hook'); }, { wait: 3000 });
     adopt(plain()).listen(port, '127.0.0.1');
   },
+  async exiting() {
+    const { default: Hapi } = await import('@hapi/hapi');
+    const { default: exiting } = await import('exiting');
+    const server = Hapi.server({ port, host: '127.0.0.1' });
+    server.route({ method: ['GET', 'POST'], path: '/', handler: () => 'ok\n' });
+    server.route({ method: 'GET', path: '/slow', handler: slow });
+    server.ext('onPostStop', () => console.log('own stop'));
+    adopt(server.listener);
+    await exiting.createManager(server, { exitTimeout: 6000 }).start();
+  },
+  async 'close-with-grace'() {
+    const { default: closeWithGrace } = await import('close-with-grace');
+    const server = adopt(plain()).listen(port, '127.0.0.1');
+    closeWithGrace({ delay: 5000 }, async () => {
+      await new Promise((resolve) => server.close(resolve));
+      console.log('own stop');
+    });
+  },
 };
 
 function plain() {
