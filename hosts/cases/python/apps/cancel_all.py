@@ -1,3 +1,5 @@
+"""A program whose own handler cancels every task. `before` or `after`: when it installs, beside asyncio.run."""
+
 import asyncio
 import os
 import signal
@@ -49,7 +51,7 @@ async def main():
         pass
 
 
-BEFORE = os.getcwd().endswith("before")
+BEFORE = sys.argv[1] == "before"
 if WITH and BEFORE:
     gs = install()
 try:

@@ -1,11 +1,18 @@
-from gevent import monkey
+"""The WSGI server of gevent or of eventlet, whichever is named."""
 
-monkey.patch_all()
+import sys
+
+if sys.argv[1] == "gevent":
+    from gevent import monkey
+
+    monkey.patch_all()
+else:
+    import eventlet
+
+    eventlet.monkey_patch()
 
 import os
 import time
-
-from gevent.pywsgi import WSGIServer
 
 
 def app(environ, start):
@@ -24,4 +31,12 @@ if os.environ.get("WITH"):
     gs = graceshut.install(grace=6)
     gs.hook("flush", lambda: print("hook flush"), name="flush")
     app = graceshut.wsgi.Middleware(app)
-WSGIServer(("127.0.0.1", int(os.environ["PORT"])), app, log=None).serve_forever()
+address = ("127.0.0.1", int(os.environ["PORT"]))
+if sys.argv[1] == "gevent":
+    from gevent.pywsgi import WSGIServer
+
+    WSGIServer(address, app, log=None).serve_forever()
+else:
+    import eventlet.wsgi
+
+    eventlet.wsgi.server(eventlet.listen(address), app, log_output=False)

@@ -1,3 +1,5 @@
+"""A JVM in the process. `before` or `after`: when it is started, beside install; `interruptible`: with its own handling of signals."""
+
 import os
 import sys
 import time
@@ -15,8 +17,12 @@ def install():
     return gs
 
 
-jpype.startJVM(interrupt=False)
+order = sys.argv[1]
+if order == "before":
+    jpype.startJVM(interrupt=False)
 if WITH:
     gs = install()
+if order != "before":
+    jpype.startJVM(interrupt="interruptible" in order)
 print("ready\n", end="", flush=True)
 sys.exit(gs.wait()) if WITH else time.sleep(60)

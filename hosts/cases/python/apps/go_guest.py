@@ -1,11 +1,11 @@
+"""A Go library that listens for TERM. `before` or `after`: when it is loaded, beside install."""
+
 import ctypes
 import os
 import sys
 import time
 
 WITH = os.environ.get("WITH")
-ORDER = os.path.basename(os.getcwd())
-
 
 def guest():
     ctypes.CDLL(os.environ["BUILT"] + "/guest.so").Start()
@@ -19,7 +19,7 @@ def install():
     return gs
 
 
-if ORDER.endswith("before"):
+if sys.argv[1] == "before":
     guest()
     gs = install() if WITH else None
 else:
