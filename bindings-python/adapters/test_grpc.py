@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
+import socket
 import threading
+import time
 
 import grpc
 import pytest
 from conftest import Verified, free_port, versions
+
+
+def reachable(host, port, limit=15.0):
+    until = time.monotonic() + limit
+    while time.monotonic() < until:
+        try:
+            return socket.create_connection((host, port), 1).close()
+        except OSError:
+            time.sleep(0.01)
+    raise AssertionError("nothing listens on %s:%d" % (host, port))
 
 
 def call(channel, seconds, found):
@@ -22,6 +34,8 @@ def test_grpc(kind, tmp_path, row):
     ready, over = threading.Event(), threading.Event()
 
     def clients():
+        # A channel that finds no server tries again a second later, when this one may be stopping already.
+        reachable("127.0.0.1", port)
         with grpc.insecure_channel("127.0.0.1:%d" % port) as channel:
             grpc.channel_ready_future(channel).result(15)
             threads = [threading.Thread(target=call, args=(channel, b"1.5", slow)) for _ in range(3)]

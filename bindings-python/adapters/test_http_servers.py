@@ -44,8 +44,9 @@ def test_http_server(case, tmp_path, row):
     assert served.lost == 0
     times, requests = served.verdict["timing_us"], served.verdict["requests"]
     # Red with the signal, long before new work is refused; served on meanwhile; refused in words.
-    # (It is asked every 20 ms by a machine that does much else: half a second of slack.)
-    assert times["readiness_red"] < 500_000, served.words
+    # (It is asked every 20 ms by a machine that does much else: half a second of slack. uvicorn's parent of workers looks at its
+    # signals every half second.)
+    assert times["readiness_red"] < (500_000 if case.processes == 1 else 1_000_000), served.words
     assert times["last_answer"] > 550_000 and times["exit"] > 600_000, served.words
     assert requests["refused_503"] > 0 and requests["errors_5xx_after_signal"] == 0, served.words
     if case.lifespan:
