@@ -128,8 +128,8 @@ impl Shared {
             }
             match self.config.leave.value {
                 Leave::AtOnce => false,
+                _ if self.with_engine(|e| e.is_done_by_itself()) => false,
                 Leave::ByItself => true,
-                Leave::Auto if self.with_engine(|e| e.is_done_by_itself()) => false,
                 Leave::Auto => !self.door.awaited() && !self.host.is_waiting() && own_handler != OwnHandler::None,
             }
         })

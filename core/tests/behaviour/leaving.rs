@@ -89,6 +89,11 @@ fn handling() {
     if arg("GS_DO") == "wait" {
         std::process::exit(gs.wait(None).unwrap().exit.code);
     }
+    if arg("GS_DO") == "re-raise first" {
+        until("the signal", || gs.state() != State::Armed);
+        unsafe { libc::raise(libc::SIGTERM) };
+        park();
+    }
     if arg("GS_DO") == "leave first" {
         until("the signal", || gs.state() != State::Armed);
         say("stopped by itself");
@@ -265,6 +270,12 @@ fn r6_6_its_own_re_raise_is_no_cut() {
     let end = term(kid("re-raise")).code(0).within(ms(0), ms(500));
     assert_eq!(how_it_ended(&end.report()), ("clean", "by_itself"));
     assert!(end.report()["leave"]["after_us"].is_u64());
+    // In the plan as after it, and whatever the option says.
+    for leave in ["auto", "by_itself"] {
+        let kid = kid("re-raise first").env("GS_HOOK", "slow").env("GRACESHUT_LEAVE", leave);
+        let end = term(kid).code(0).said("slow").within(ms(400), ms(1000));
+        assert_eq!(end.report()["outcome"], "clean", "{leave}");
+    }
 }
 
 fn r6_6_stop_and_forced_plans_leave_at_once() {

@@ -15,7 +15,7 @@ def install():
     import graceshut
 
     gs = graceshut.install(grace=5)
-    gs.hook("flush", lambda: print("hook flush"), name="flush")
+    gs.hook("flush", lambda: print("hook flush\n", end="", flush=True), name="flush")  # one write: Go writes too
     return gs
 
 
