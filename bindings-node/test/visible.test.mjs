@@ -18,7 +18,7 @@ test('a tool that exits where nobody listens, loaded before and after install: t
     const it = await signalled(`${script} stay(); setImmediate(() => say('ready'));`); // a listener is seen when its turn is over
     assert.equal(it.status, 0, describe(it));
     assert.deepEqual(it.lines, ['hook']);
-    assert.ok(it.at - it.killedAt < 3000, 'a listener that hides is no handler of the program');
+    assert.ok(it.at - it.killedAt < 3000, 'a hidden listener does not count as a handler of the program');
   }
 });
 

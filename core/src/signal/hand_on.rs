@@ -5,7 +5,7 @@
 //! a signal and hands it on: it blocks the signal itself from then on and sends it to the process again, where it stays pending
 //! until the program takes it. The code of what is sent again is `SI_QUEUE`, with our own pid.
 //!
-//! Which signals these are is said by the mask of the thread that installs. A program that blocks one only later is asked at the
+//! The mask of the thread that installs says which signals these are. A program that blocks one only later is asked at the
 //! signal: the kernel gives a signal of the process to another thread where the main thread has it blocked, and where it has
 //! ended (or has another signal before it), so its mask is looked at (`main_thread`). Such a signal is handed on like the others,
 //! but only if it begins the shutdown, since hooks run afterwards whose threads must have it blocked as well; and it is given up

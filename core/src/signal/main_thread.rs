@@ -107,6 +107,6 @@ mod tests {
         assert_eq!(read(&text("S (sleeping)")), (false, 0xffff_ff00_fffb_feff));
         assert_eq!(read(&text("Z (zombie)")), (true, 0xffff_ff00_fffb_feff));
         assert_eq!(read("Name:\tx\nSigBlk"), (false, 0));
-        assert!(!blocks(libc::SIGPROF), "nobody blocks it here");
+        assert!(!blocks(libc::SIGPROF), "this thread has it open");
     }
 }
