@@ -34,6 +34,42 @@ asyncio.run(main())
     assert c.gone_at - c.signalled_at < 1.5
 
 
+@pytest.mark.parametrize("step", ["setblocking", "close"], ids=["begins", "ends"])
+def test_not_while_a_loop_begins_or_ends(child, step):
+    """uvloop then counts as running but is not the thread's running loop. An exception raised there leaves it so for good, and
+    its end fails: uvicorn's workers ended with 1 instead of 0."""
+    c = child(
+        f"""
+import asyncio, socket, uvloop
+gs = graceshut.install(grace=9, leave="at_once")
+gs.hook("flush", lambda: print("flushed"), name="f")
+over, asked = threading.Event(), []
+gs.on_event(lambda event: over.set() if event["event"] == "finished" else None)
+real = socket.socket.{step}
+def slow(*args):
+    if not asked:
+        asked.append(asyncio._get_running_loop())
+        print("ready")
+        over.wait(5)
+        time.sleep(0.3)  # meanwhile the main thread is asked to leave
+    return real(*args)
+asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
+loop = asyncio.new_event_loop()
+try:
+    socket.socket.{step} = slow
+    loop.run_until_complete(asyncio.sleep(0.01))
+    assert asked == [None]
+    loop.run_until_complete(asyncio.sleep(9))
+finally:
+    print("running" if loop.is_running() else "stopped")
+    loop.close()
+"""
+    )
+    c.ready().kill().end()
+    assert c.lines == ["ready", "flushed", "stopped"] and c.rc == 0 and "Error" not in c.err, c.words()
+    assert c.gone_at - c.signalled_at < 3
+
+
 BLOCKED = {
     "sleep": "time.sleep(30)",
     "select": "import select; select.select([os.pipe()[0]], [], [], 30)",

@@ -41,7 +41,9 @@ def on_kick(signum: int, frame: Optional[FrameType]) -> None:
 
 def leave_if_due(frame: Optional[FrameType]) -> None:
     """Raises SystemExit once core wants the main thread to leave; core asks again where it is not raised."""
-    if time.monotonic() - _interrupted_at < _AFTER_INTERRUPT or _in_fork_step(frame) or _left_to_loop(frame):
+    if time.monotonic() - _interrupted_at < _AFTER_INTERRUPT or _in_fork_step(frame):
+        return
+    if _left_to_loop(frame) or _loops.is_one_beginning_or_ending():
         return
     code = _graceshut.exit_due()
     if code is not None:

@@ -171,6 +171,17 @@ def running() -> Optional[Loop]:
     return None
 
 
+def is_one_beginning_or_ending() -> bool:
+    """Whether an asyncio loop marks itself as running without being the running loop of this thread.
+
+    uvloop calls into Python in these steps, and what is raised there leaves it marked so for good. Both kinds of loops name
+    themselves in the thread's hooks for asynchronous generators, before the first such step and until after the last.
+    """
+    kind = getattr(sys.modules.get("asyncio"), "AbstractEventLoop", None)
+    loop: Any = getattr(sys.get_asyncgen_hooks().firstiter, "__self__", None)
+    return kind is not None and isinstance(loop, kind) and loop.is_running() and running() is None
+
+
 def is_cancelled(error: BaseException) -> bool:
     """The loop's own word for a cancelled task, the hub's for a greenlet that was killed."""
     return any(
