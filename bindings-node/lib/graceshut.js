@@ -325,7 +325,7 @@ class Graceshut extends EventEmitter {
   }
 
   cluster(options) {
-    return require('./adapters/cluster.js').inCluster(this, options);
+    return require('./adapters/cluster.js').inCluster(this, this.#open(), options);
   }
 
   // ---- life ----

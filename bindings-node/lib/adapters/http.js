@@ -11,31 +11,25 @@
 // Cost of a request: one call, two atomic additions, one 'close' listener.
 
 const { AsyncResource } = require('node:async_hooks');
-const net = require('node:net');
 const { performance } = require('node:perf_hooks');
 const { GraceshutError } = require('../error.js');
 const { outside } = require('../hooks.js');
 const { describe, milliseconds } = require('../options.js');
 const { ok, refuse } = require('./answers.js');
-const { CONNECTED, OURS, closedAlready, isKnown, watchesConnections } = require('./own-stop.js');
+const { Door, turn } = require('./door.js');
+const { CONNECTED, OURS, closedAlready, watchesConnections } = require('./own-stop.js');
 const { CLOSED, PART, checked } = require('./options.js');
-const { descriptor, serverOf } = require('./sockets.js');
+const { serverOf } = require('./sockets.js');
 const { endAnswer, endStream, isEndless } = require('./streams.js');
 
 /** How long an idle connection has for one more request, which is answered, before it is closed. */
 const WINDOW_MS = 500;
-/** How often the drain looks. */
-const LOOK_MS = 10;
 /** How long a socket is read on after we ended it, so that what is unread does not turn our last answer into a reset. */
 const LINGER_MS = 1000;
 /** What is left of the hook's time when requests still in flight are cut. */
 const CUT_MS = 100;
 /** A stream number no session reaches: the first of the two GOAWAYs of RFC 9113 6.8. */
 const ANY_STREAM = 2 ** 31 - 1;
-
-/** Where the program closes the server in its own way: no newcomer for this long, and at most this long is waited for that. */
-const EMPTIED_MS = 50;
-const QUEUE_LIMIT_MS = 500;
 
 const CONNECTION = Symbol('graceshut.connection');
 const SERVED = Symbol.for('graceshut.http');
@@ -111,11 +105,7 @@ class Served {
     this.asked = false;
     /** And by a new connection. */
     this.connected = false;
-    this.listenerClosed = false;
-    /** The program stops this server in its own way (yieldTo). */
-    this.yielded = false;
-    /** When the last connection came. */
-    this.lastCame = 0;
+    this.door = new Door(this);
   }
 
   begin() {
@@ -155,17 +145,17 @@ class Served {
         if (served.upgrade(a, b)) return true;
       }
       if (!CONNECTED.has(event)) return Reflect.apply(emit, this, arguments);
-      if (served.yielded) return served.admit(event, a);
+      if (served.door.yielded) return served.door.admit(event, a);
       const told = Reflect.apply(emit, this, arguments);
-      served.newcomer(a);
+      served.door.newcomer(a);
       return told;
     };
     // Somebody else who closes the server at the signal would reset whoever waits in its queue: it gets its 'close' from us.
     server.close = function (callback) {
-      if (served.listenerClosed && typeof callback === 'function') return closedAlready(this, callback);
-      if (served.listenerClosed || !server.listening || !served.hasBegun()) return Reflect.apply(close, this, arguments);
+      if (served.door.closed && typeof callback === 'function') return closedAlready(this, callback);
+      if (served.door.closed || !server.listening || !served.hasBegun()) return Reflect.apply(close, this, arguments);
       if (typeof callback === 'function') this.once('close', AsyncResource.bind(callback));
-      if (watchesConnections(this)) served.yieldTo();
+      if (watchesConnections(this)) served.door.yieldTo();
       return this;
     };
     const [ourEmit, ourClose] = [server.emit, server.close];
@@ -297,7 +287,7 @@ class Served {
   async drain(context) {
     if (!this.stopping) this.announce();
     const began = performance.now();
-    this.linger = new this.native.Linger(context.remaining);
+    this.door.drain(context);
     const upgraded = [...this.connections].filter((c) => c.upgraded);
     if (this.tell) for (const { socket } of upgraded) this.tell(socket, context);
     while (!this.isOver()) {
@@ -310,20 +300,15 @@ class Served {
   }
 
   isOver() {
-    return (this.listenerClosed || !this.server.listening) && this.connections.size === 0 && this.sessions.size === 0;
+    return this.door.isShut && this.connections.size === 0 && this.sessions.size === 0;
   }
 
   look(began, late) {
     const now = performance.now();
     const waited = now - began;
-    if (this.server.listening && !this.listenerClosed && !this.yielded) {
-      const { asked, connected } = this;
-      this.asked = this.connected = false;
-      if (late || this.linger.step(asked, this.somebodyIsSilent(), descriptor(this.server), connected)) {
-        this.listenerClosed = true;
-        this.closeListener();
-      }
-    }
+    const { asked, connected } = this;
+    this.asked = this.connected = false;
+    this.door.look(asked, connected, late);
     if (waited >= this.endStreamsAfter) this.endStreams();
     for (const connection of this.connections) {
       if (connection.leaving) continue;
@@ -335,46 +320,6 @@ class Served {
       }
     }
     if (waited >= this.window || late) for (const session of this.sessions) if (!session.closed) session.close();
-  }
-
-  newcomer(socket) {
-    this.lastCame = performance.now();
-    if (socket?.destroyed && this.hasBegun()) this.yieldTo();
-  }
-
-  /** Who waited in the queue is heard: the program's own listeners would reset it. */
-  admit(event, socket) {
-    this.lastCame = performance.now();
-    const heard = this.server.rawListeners(event).filter(isKnown);
-    for (const listener of heard) listener.call(this.server, socket);
-    return heard.length > 0;
-  }
-
-  /**
-   * The program turns newcomers away itself, by a reset: better they meet no listener. The kernel turns them away from now on, who waits in
-   * the accept queue is answered, and the listener is closed.
-   */
-  async yieldTo() {
-    if (this.yielded || this.listenerClosed || !this.server.listening) return;
-    this.yielded = true;
-    const fd = descriptor(this.server);
-    if (fd !== -1) {
-      new this.native.Linger(0).step(false, false, fd, false); // without time for more it turns newcomers away at its first step
-      const until = performance.now() + QUEUE_LIMIT_MS;
-      this.lastCame = performance.now();
-      do await turn();
-      while (performance.now() - this.lastCame < EMPTIED_MS && performance.now() < until);
-    }
-    if (this.listenerClosed || !this.server.listening) return;
-    this.listenerClosed = true;
-    outside(() => this.closeListener());
-  }
-
-  /** Not close() of http.Server, which ends idle connections at once: they have their window. */
-  closeListener() {
-    const { server } = this;
-    if (server instanceof net.Server) net.Server.prototype.close.call(server);
-    else server.close(); // Bun: a class of its own
   }
 
   endStreams() {
@@ -398,9 +343,6 @@ class Served {
     if (requests > 0) throw new Error(`${requests} requests in flight were cut when the time of drain was over`);
   }
 }
-
-/** After the next poll of the loop: what had arrived by then was seen. */
-const turn = () => new Promise((done) => setTimeout(() => setImmediate(done), LOOK_MS));
 
 /** The servers of an install, which lets them go when it ends. One listener for all: more than ten would make Node warn. */
 const all = new WeakMap();

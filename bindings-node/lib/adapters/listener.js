@@ -4,17 +4,16 @@
 
 const { AsyncResource } = require('node:async_hooks');
 const net = require('node:net');
+const { performance } = require('node:perf_hooks');
 const { GraceshutError } = require('../error.js');
 const { outside } = require('../hooks.js');
+const { turn } = require('./door.js');
 const { CLOSED, checked } = require('./options.js');
+const { Leave } = require('./primary.js');
 const { descriptorsOf, descriptor, isServer, serverOf } = require('./sockets.js');
 
-const LOOK_MS = 10;
 /** What is left of the hook's time when it says that work has not ended. */
 const LAST_MS = 100;
-
-/** After the next poll of the loop: what had arrived by then was seen. */
-const turn = () => new Promise((done) => setTimeout(() => setImmediate(done), LOOK_MS));
 
 /** What the program holds: its own units of work, and what the server should say of itself. */
 class ListenerHandle {
@@ -58,6 +57,7 @@ class Listener {
     /** Somebody came, and by a new connection, since the drain looked last. */
     this.came = false;
     this.connected = false;
+    this.lastCame = 0;
     this.closing = false;
     this.silent = new Set();
     if (this.server) this.watch();
@@ -80,6 +80,7 @@ class Listener {
     const { server, silent } = this;
     const connected = (socket) => {
       this.came = this.connected = true;
+      this.lastCame = performance.now();
       if (typeof socket?.once !== 'function' || typeof socket.on !== 'function') return;
       silent.add(socket);
       socket.once('close', () => silent.delete(socket));
@@ -129,12 +130,14 @@ class Listener {
     await this.refuse?.(context);
     const linger = new this.native.Linger(context.remaining);
     const fd = this.descriptor;
+    const leave = this.server ? new Leave(this.server, () => this.lastCame) : null;
     while (fd !== undefined && !context.signal.aborted) {
       await turn();
       const { came, connected } = this;
       this.came = this.connected = false;
-      if (linger.step(came, this.busy(), fd, connected)) break;
+      if (linger.step(came, this.busy(), fd, connected) && (leave?.toClose(context.remaining) ?? true)) break;
     }
+    leave?.end();
     this.closing = true;
     await this.close(context);
     while (this.open > 0) {
