@@ -4,6 +4,7 @@
 const net = require('node:net');
 const { performance } = require('node:perf_hooks');
 const { outside } = require('../hooks.js');
+const { CONNECTION } = require('./connection.js');
 const { isKnown } = require('./own-stop.js');
 const { Leave } = require('./primary.js');
 const { descriptor } = require('./sockets.js');
@@ -53,7 +54,7 @@ class Door {
 
   newcomer(socket) {
     this.lastCame = performance.now();
-    if (socket?.destroyed && this.served.hasBegun()) this.yieldTo();
+    if ((socket?.destroyed || socket?.[CONNECTION]?.unwanted) && this.served.hasBegun()) this.yieldTo();
   }
 
   /** Who waited in the queue is heard: the program's own listeners would reset it. */

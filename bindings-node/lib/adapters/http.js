@@ -16,6 +16,7 @@ const { GraceshutError } = require('../error.js');
 const { outside } = require('../hooks.js');
 const { describe, milliseconds } = require('../options.js');
 const { ok, refuse } = require('./answers.js');
+const { CONNECTION, Connection } = require('./connection.js');
 const { Door, turn } = require('./door.js');
 const { CONNECTED, OURS, closedAlready, watchesConnections } = require('./own-stop.js');
 const { CLOSED, PART, checked } = require('./options.js');
@@ -24,58 +25,12 @@ const { endAnswer, endStream, isEndless } = require('./streams.js');
 
 /** How long an idle connection has for one more request, which is answered, before it is closed. */
 const WINDOW_MS = 500;
-/** How long a socket is read on after we ended it, so that what is unread does not turn our last answer into a reset. */
-const LINGER_MS = 1000;
 /** What is left of the hook's time when requests still in flight are cut. */
 const CUT_MS = 100;
 /** A stream number no session reaches: the first of the two GOAWAYs of RFC 9113 6.8. */
 const ANY_STREAM = 2 ** 31 - 1;
 
-const CONNECTION = Symbol('graceshut.connection');
 const SERVED = Symbol.for('graceshut.http');
-
-/** One socket. */
-class Connection {
-  constructor(served, socket) {
-    this.served = served;
-    this.socket = socket;
-    /** Requests in flight. */
-    this.open = 0;
-    /** The last answer begun. */
-    this.answer = null;
-    this.upgraded = false;
-    /** It has not asked for anything yet. */
-    this.silent = true;
-    /** Our FIN is on its way, or will follow the answer. */
-    this.leaving = false;
-    this.idleSince = 0;
-    /** socket.bytesRead when it went idle: more means that a request is on its way. */
-    this.read = 0;
-    this.timer = undefined;
-  }
-
-  /** The last request that has come is answered. */
-  rest(now) {
-    this.idleSince = now;
-    this.read = this.socket.bytesRead;
-  }
-
-  /** The answer under way is the last one, and says so if its head is not out yet. */
-  last(answer) {
-    if (answer.headersSent) return;
-    answer.shouldKeepAlive = false;
-    // http.Server calls this after the last answer. Its own closes a socket that may hold unread bytes: a reset.
-    this.socket.destroySoon = () => this.end();
-  }
-
-  /** Half-closes, reads on until the client has closed too. */
-  end() {
-    if (this.leaving) return;
-    this.leaving = true;
-    this.socket.end();
-    this.timer = setTimeout(() => this.socket.destroy(), LINGER_MS);
-  }
-}
 
 /** The client has its answer, or is gone. */
 function onAnswerClose() {
@@ -106,6 +61,9 @@ class Served {
     /** And by a new connection. */
     this.connected = false;
     this.door = new Door(this);
+    /** Requests in flight that a stop of the program's own has cut. */
+    this.cutByProgram = 0;
+    this.drained = false;
   }
 
   begin() {
@@ -113,7 +71,8 @@ class Served {
     const secure = typeof server.setSecureContext === 'function';
     // What an HTTP/2 session reads is no connection of HTTP/1; a secure server may have both.
     const plain = !secure && typeof server.updateSettings !== 'function';
-    const on = (event, f) => server.on(event, Object.assign(f, { [OURS]: true }));
+    // Before the program's own listeners, who may destroy the socket.
+    const on = (event, f) => server.prependListener(event, Object.assign(f, { [OURS]: true }));
     if (plain) on('connection', (socket) => this.adopt(socket));
     else on('connection', () => this.came(true));
     if (secure) {
@@ -143,6 +102,9 @@ class Served {
         if (served.stream(a, b)) return true;
       } else if (event === 'upgrade' || event === 'connect') {
         if (served.upgrade(a, b)) return true;
+      } else if (event === 'timeout' || event === 'clientError') {
+        const connection = (event === 'timeout' ? a : b)?.[CONNECTION];
+        if (connection) connection.failed = true;
       }
       if (!CONNECTED.has(event)) return Reflect.apply(emit, this, arguments);
       if (served.door.yielded) return served.door.admit(event, a);
@@ -174,11 +136,15 @@ class Served {
     }
   }
 
+  /** Idle connections are ours to end. */
+  holds() {
+    return !this.drained && this.hasBegun();
+  }
+
   adopt(socket) {
     const known = socket[CONNECTION];
     if (known) return known;
     const connection = new Connection(this, socket);
-    socket[CONNECTION] = connection;
     this.connections.add(connection);
     if (this.stopping) connection.rest(performance.now());
     socket.once('close', () => {
@@ -296,7 +262,9 @@ class Served {
       outside(() => this.look(began, context.signal.aborted));
       if (context.signal.aborted && context.remaining !== null && context.remaining < CUT_MS) outside(() => this.cut());
     }
+    this.drained = true;
     await new Promise(setImmediate); // they have run
+    if (this.cutByProgram > 0) throw new Error(`${this.cutByProgram} requests in flight were cut by the program's own stop`);
   }
 
   isOver() {
@@ -316,7 +284,7 @@ class Served {
         if (late) connection.end();
       } else if (connection.open === 0) {
         const idle = now - Math.max(connection.idleSince, began) >= this.window && connection.socket.bytesRead === connection.read;
-        if (idle || late) connection.end();
+        if (idle || late) connection.endIdle();
       }
     }
     if (waited >= this.window || late) for (const session of this.sessions) if (!session.closed) session.close();
@@ -335,9 +303,10 @@ class Served {
   /** The time is over: for requests still in flight, which is told, and for clients that do not answer a FIN, which is not. */
   cut() {
     let requests = this.streams.size;
-    for (const { open, socket } of [...this.connections]) {
-      requests += open;
-      socket.destroy();
+    this.drained = true;
+    for (const connection of [...this.connections]) {
+      requests += connection.open;
+      connection.cut();
     }
     for (const session of [...this.sessions]) session.destroy();
     if (requests > 0) throw new Error(`${requests} requests in flight were cut when the time of drain was over`);
