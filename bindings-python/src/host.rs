@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use graceshut::clock::At;
 use graceshut::config::{self, NumberUnit, Source, Sources};
-use graceshut::signal::{self, Outside};
+use graceshut::signal::{self, Outside, neighbour};
 use graceshut::{Action, Chain, ExitPlan, Host};
 use pyo3::prelude::*;
 
@@ -19,14 +19,26 @@ use crate::values::to_json;
 /// The status to leave with; [`NOTHING`] before that is decided.
 static CODE: AtomicI32 = AtomicI32::new(NOTHING);
 const NOTHING: i32 = i32::MIN;
+/// Whoever waits for the end in the main thread has had the time to leave by itself: it may be told to.
+static MAY_TELL: AtomicBool = AtomicBool::new(false);
 /// The main thread has raised, or is ending by itself.
 static LEAVING: AtomicBool = AtomicBool::new(false);
+/// It is ending, whoever told it to.
+static ENDS: AtomicBool = AtomicBool::new(false);
+/// The main thread waits, or has waited, for the beginning of the shutdown: the program stops by itself.
+static STOPS_BY_ITSELF: AtomicBool = AtomicBool::new(false);
 /// Coroutines of the main thread that wait for the end and will leave by themselves.
 static LEAVERS: AtomicU32 = AtomicU32::new(0);
 /// Loops of the main thread that end, and wait for the hooks on them first.
 static ENDING_LOOPS: AtomicU32 = AtomicU32::new(0);
+/// The main thread belongs to a server in C, which takes no call to leave.
+static MAIN_IN_C: AtomicBool = AtomicBool::new(false);
+/// How long its own handler has to end the process.
+const ENDS_BY_ITSELF: Duration = Duration::from_secs(1);
 /// Signals that the program has a handler of its own for, a bit each.
 static OWN_HANDLERS: AtomicU64 = AtomicU64::new(0);
+/// INT is a KeyboardInterrupt as things are now, which the program may catch.
+static INTERRUPTS: AtomicBool = AtomicBool::new(false);
 /// The main thread waits for the end as the last thing it does.
 static WAITING: AtomicU32 = AtomicU32::new(0);
 /// The main thread has waited for the end, and goes on since it came: it may be ahead of the core, which asks when the report is
@@ -69,7 +81,10 @@ impl Host for CPython {
 
     fn exit(&self, plan: ExitPlan) {
         CODE.store(plan.code, SeqCst);
+        // Called again at D where the first SystemExit was swallowed.
+        LEAVING.store(ENDS.load(SeqCst), SeqCst);
         if !ask_to_leave(plan.code, Duration::ZERO) {
+            MAY_TELL.store(true, SeqCst);
             main_thread::kick();
         }
     }
@@ -82,18 +97,33 @@ impl Host for CPython {
 
     /// The program's own callable, a loop's, native code's, and `KeyboardInterrupt` for INT: the program may be ending by itself.
     fn has_own_handler(&self, signo: i32) -> bool {
-        let bit = u32::try_from(signo - 1).ok().and_then(|n| 1_u64.checked_shl(n)).unwrap_or(0);
-        OWN_HANDLERS.load(SeqCst) & bit != 0 || main_thread::native_code_hears(signo)
+        if STOPS_BY_ITSELF.load(SeqCst) {
+            return true;
+        }
+        let pythons = OWN_HANDLERS.load(SeqCst) & bit_of(signo) != 0 && !neighbour::is_left_out(signo);
+        pythons || main_thread::native_code_hears(signo)
+    }
+
+    fn hears_of(&self, signo: i32) -> bool {
+        signo == libc::SIGINT && INTERRUPTS.load(SeqCst)
+    }
+
+    fn is_leaving(&self) -> bool {
+        ENDS.load(SeqCst)
     }
 
     fn is_waiting(&self) -> bool {
-        WAITING.load(SeqCst) != 0 || SAW_THE_END.load(SeqCst) || LEAVERS.load(SeqCst) != 0
+        WAITING.load(SeqCst) != 0 || SAW_THE_END.load(SeqCst)
     }
 
     /// CPython's handler only sets flags and writes a byte (embedding B15). A JVM's would end the process (E35).
     fn chain(&self, _signo: i32) -> Chain {
         Chain::UnlessItExits
     }
+}
+
+fn bit_of(signo: i32) -> u64 {
+    u32::try_from(signo - 1).ok().and_then(|n| 1_u64.checked_shl(n)).unwrap_or(0)
 }
 
 fn ask_to_leave(code: i32, after: Duration) -> bool {
@@ -108,6 +138,10 @@ fn leave(code: i32) {
     if LEAVERS.load(SeqCst) > 0 || ENDING_LOOPS.load(SeqCst) > 0 {
         std::thread::sleep(LEAVER_LIMIT);
     }
+    if MAIN_IN_C.load(SeqCst) {
+        return leave_main_in_c(code);
+    }
+    MAY_TELL.store(true, SeqCst);
     let before = main_thread::times_it_came_by();
     for attempt in 0.. {
         if LEAVING.load(SeqCst) {
@@ -125,6 +159,18 @@ fn leave(code: i32) {
             leave_without_main(code, unheard);
         }
     }
+}
+
+/// The server's own handler is called now, in its thread, which has no more to do; without one that thread is left behind.
+fn leave_main_in_c(code: i32) {
+    let told = gate::with_python(|py| {
+        let told = py.import("graceshut._signals").and_then(|m| m.call_method0("give_back"));
+        told.and_then(|told| told.is_truthy()).unwrap_or(false)
+    });
+    if told == Some(true) {
+        std::thread::sleep(ENDS_BY_ITSELF);
+    }
+    leave_without_main(code, || true);
 }
 
 /// The main thread sleeps in a call that no signal ends (a server's accept loop in C): it is not waited for any longer.
@@ -173,10 +219,11 @@ pub(crate) fn set_outside(signo: i32, view: i32) {
     signal::set_outside(signo, outside);
 }
 
-/// The signals that the program has a handler of its own for, a bit each (bit 0: signal 1).
+/// The signals that the program has, or had, a handler of its own for, a bit each (bit 0: signal 1), and whether INT is a KeyboardInterrupt.
 #[pyfunction]
-pub(crate) fn set_own_handlers(signals: u64) {
+pub(crate) fn set_own_handlers(signals: u64, interrupts: bool) {
     OWN_HANDLERS.store(signals, SeqCst);
+    INTERRUPTS.store(interrupts, SeqCst);
 }
 
 /// The main thread begins (True) or ends to wait for the end. `saw_it`: it goes on because the shutdown is over.
@@ -205,7 +252,7 @@ fn count(of: &AtomicU32, more: bool) {
 #[pyfunction]
 pub(crate) fn exit_due() -> Option<i32> {
     let code = CODE.load(SeqCst);
-    (code != NOTHING && !LEAVING.swap(true, SeqCst)).then_some(code)
+    (code != NOTHING && MAY_TELL.load(SeqCst) && !LEAVING.swap(true, SeqCst)).then_some(code)
 }
 
 /// The `SystemExit` was raised where nothing can be: the main thread is asked again, when it has had time to come out of there.
@@ -220,8 +267,11 @@ pub(crate) fn exit_was_lost() {
 #[pyfunction]
 pub(crate) fn exit_begins(begins: bool) {
     LEAVING.store(begins, SeqCst);
+    ENDS.store(begins, SeqCst);
     if !begins {
+        STOPS_BY_ITSELF.store(false, SeqCst);
         CODE.store(NOTHING, SeqCst);
+        MAY_TELL.store(false, SeqCst);
         SAW_THE_END.store(false, SeqCst);
     }
 }
@@ -232,9 +282,22 @@ pub(crate) fn set_leaver(waits: bool) {
     count(&LEAVERS, waits);
 }
 
+/// The main thread waits for the beginning of the shutdown: the program is about to know of it, and stops by itself (spec 6.6).
+#[pyfunction]
+pub(crate) fn set_stops_by_itself() {
+    STOPS_BY_ITSELF.store(true, SeqCst);
+}
+
+/// Whether the main thread is one that is left behind at the end: what is raised in it would be raised amid a request, and swallowed.
+#[pyfunction]
+pub(crate) fn set_main_in_c(there: bool) {
+    MAIN_IN_C.store(there, SeqCst);
+}
+
 /// A forked child begins anew.
 #[pyfunction]
 pub(crate) fn after_fork() {
+    set_main_in_c(false);
     gate::after_fork();
     main_thread::after_fork();
     LEAVERS.store(0, SeqCst);

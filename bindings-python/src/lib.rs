@@ -63,6 +63,10 @@ fn _graceshut(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add_function(wrap_pyfunction!(main_thread::set_in_table_only, m)?)?;
     m.add_function(wrap_pyfunction!(main_thread::give_up, m)?)?;
     m.add_function(wrap_pyfunction!(main_thread::give_back, m)?)?;
+    m.add_function(wrap_pyfunction!(main_thread::is_armed, m)?)?;
+    m.add_function(wrap_pyfunction!(main_thread::native_code_hears, m)?)?;
+    m.add_function(wrap_pyfunction!(host::set_main_in_c, m)?)?;
+    m.add_function(wrap_pyfunction!(host::set_stops_by_itself, m)?)?;
     m.add_function(wrap_pyfunction!(main_thread::signal_main, m)?)?;
     m.add_function(wrap_pyfunction!(main_thread::came_by, m)?)?;
     m.add_function(wrap_pyfunction!(main_thread::call_in_main, m)?)?;

@@ -76,15 +76,13 @@ pub(crate) fn thread_id() -> u32 {
 }
 
 /// In the main thread: puts `callable` into Python's table, by `set_handler`, for real-time signals that are free. False in any
-/// other thread, where CPython refuses.
+/// other thread, where CPython refuses. It is asked also where a parent has done so before: nobody else knows which thread that is.
 #[pyfunction]
 pub(crate) fn reserve(py: Python<'_>, set_handler: &Bound<'_, PyAny>, callable: &Bound<'_, PyAny>) -> PyResult<bool> {
     let mut free = (LOWEST..=HIGHEST).rev().filter(|s| disposition::query(*s) == Some(Disposition::DEFAULT));
     for kept in &KEPT {
-        if kept.load(SeqCst) != 0 {
-            continue;
-        }
-        let Some(signo) = free.next() else { break };
+        let known = Some(kept.load(SeqCst)).filter(|signo| *signo != 0);
+        let Some(signo) = known.or_else(|| free.next()) else { break };
         match in_table_only(set_handler, signo, callable) {
             Ok(Some(found)) => {
                 CPYTHONS_ADDRESS.store(found.handler, SeqCst);
@@ -167,12 +165,18 @@ fn send(tid: i32, signo: i32) -> bool {
     unsafe { libc::syscall(libc::SYS_tgkill, raw::pid(), tid, signo) == 0 }
 }
 
+/// Whether core's handler is in place for `signo`.
+#[pyfunction]
+pub(crate) fn is_armed(signo: i32) -> bool {
+    graceshut::signal::armed(signo)
+}
+
 /// Gives the main thread a managed signal that was kept from it. False where it is not managed, or the thread is gone.
 ///
 /// By a code that core tells from a re-raise: the program's own stop begins with it and does not end (spec 6.6).
 #[pyfunction]
 pub(crate) fn signal_main(signo: i32) -> bool {
-    graceshut::signal::armed(signo) && hand_on(main(), signo)
+    is_armed(signo) && hand_on(main(), signo)
 }
 
 fn hand_on(tid: i32, signo: i32) -> bool {
@@ -262,10 +266,15 @@ pub(crate) fn foreign_handler(signo: i32) -> Option<(String, bool)> {
     if cpythons().is_some_and(|own| own.handler == found.handler) || graceshut::signal::armed(signo) {
         return None;
     }
-    Some((objects::owner_of(found.handler).unwrap_or_default(), neighbour::ends_the_process(found.handler)))
+    let owner = objects::owner_of(found.handler).unwrap_or_default();
+    // CPython's own second one is faulthandler's, which with `chain=True` sends itself the signal with the default action in place.
+    let is_faulthandlers = cpythons().and_then(|own| objects::owner_of(own.handler)).is_some_and(|cpython| cpython == owner);
+    let ends = is_faulthandlers || neighbour::ends_the_process(found.handler);
+    Some((if is_faulthandlers { "faulthandler".to_owned() } else { owner }, ends))
 }
 
 /// True when other native code hears of `signo` after core: a handler that is not CPython's. Any thread, never blocks.
+#[pyfunction]
 pub(crate) fn native_code_hears(signo: i32) -> bool {
     let cpythons = CPYTHONS_ADDRESS.load(SeqCst);
     cpythons != 0 && neighbour::called_after_ours(signo).is_some_and(|handler| handler != cpythons)

@@ -1,5 +1,7 @@
 import signal
 
+import pytest
+
 
 def test_a_forked_child_is_disarmed(child):
     c = child(
@@ -52,6 +54,54 @@ def test_install_in_the_child(child):
     )
     c.ready().kill().end()
     assert c.rc == 0 and c.lines == ["child flush", "child left with 0", "ready", "parent flush"], c.words()
+
+
+@pytest.mark.parametrize("ignored", [False, True], ids=["INT open", "INT ignored at the start"])
+def test_a_worker_that_c_code_forked(child, ignored):
+    """uWSGI's workers: Python is told nothing of the fork, the first request installs on whichever thread serves it, the main thread
+    sleeps in C, and the worker's own handler is native and leaves at once."""
+    c = child(
+        f"""
+        import ctypes
+        if {ignored}: signal.signal(signal.SIGINT, signal.SIG_IGN)
+        libc = ctypes.CDLL(None)
+        gs = graceshut.install(grace=6)
+        gs.hook("flush", lambda: print("parent flush"), name="f")
+        r, w = os.pipe()
+        pid = libc.fork()
+        if pid == 0:
+            import graceshut.wsgi
+            libc.signal.argtypes = [ctypes.c_int, ctypes.c_void_p]
+            libc.signal(signal.SIGINT, ctypes.cast(libc.exit, ctypes.c_void_p))
+            begun = threading.Event()
+            def app(environ, start):
+                begun.set()
+                time.sleep(environ["seconds"])
+                start("200 OK", [])
+                return [b"ok"]
+            app = graceshut.wsgi.Middleware(app)
+            def serve(seconds):
+                answer = app({{"PATH_INFO": "/", "seconds": seconds}}, lambda *_: None)
+                print("answered", *answer)
+                answer.close()
+            first = threading.Thread(target=serve, args=(0,))
+            first.start(); first.join()
+            begun.clear()
+            threading.Thread(target=serve, args=(0.5,)).start()
+            begun.wait()
+            os.write(w, b"!")
+            lock = (ctypes.c_char * 64)()
+            libc.pthread_mutex_lock(lock); libc.pthread_mutex_lock(lock)
+        os.read(r, 1)
+        began = time.monotonic()
+        os.kill(pid, signal.SIGINT)
+        print("child", os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), time.monotonic() - began < 3)
+        os._exit(0)
+        """
+    )
+    c.end()
+    assert c.lines == ["answered b'ok'", "answered b'ok'", "child 2 True"], c.words()
+    assert c.report["outcome"] == "clean" and c.report["reason"]["signal"] == "INT", c.report
 
 
 def test_children_inherit_nothing(child):

@@ -90,12 +90,12 @@ def test_hooks_do_not_wait_for_a_main_thread_that_is_deep_in_c(child):
         gs.hook("flush", lambda: ran.append(time.monotonic()), name="f")
         print("ready")
         began = time.monotonic()
-        hashlib.pbkdf2_hmac("sha256", b"x", b"y", 2_000_000)
+        hashlib.pbkdf2_hmac("sha256", b"x", b"y", 5_000_000)
         over = time.monotonic()
         gs.wait()
         for _ in range(1000): pass
-        # Half of the call: Python's handler came at its end, the hook soon after the signal.
-        print("hook during the call", ran[0] < over, "handler at its end", late[0] - ran[0] > (over - began) / 2, over - began)
+        # However fast this machine computes: the signal comes in the first half of the call.
+        print("hook during the call", ran[0] < over, "handler at its end", late[0] > (began + over) / 2, over - began)
         """
     ).ready()
     time.sleep(0.2)

@@ -87,8 +87,9 @@ run(main)
     assert c.lines[1:] == ["drained", "stopped"] and c.rc == -signal.SIGINT, c.words()
 
 
-def test_who_has_waited_is_not_waited_for(child, loop):
-    """The coroutine wakes up when the plan is over; the report is written later, here as late as it may be."""
+def test_who_has_waited_goes_on_by_itself(child, loop):
+    """As after ``gs.wait()``: a pool that needs a second to close was cut by SystemExit. The coroutine wakes up when the plan is
+    over; the report is written later, here as late as it may be."""
     c = child(
         loop
         + """
@@ -102,14 +103,57 @@ gs = graceshut.install(grace=10)
 async def main():
     ready_once_waiting()
     await gs.stopped.wait()
-    print("stopped")
+    await sleep(1)
+    print("pool closed")
 run(main)
-time.sleep(2)
-print("is not waited for any more")
+time.sleep(0.2)
+print("what follows the loop")
 """
     )
     c.ready().kill(signal.SIGINT).end()
-    assert c.lines[1:] == ["stopped"] and c.rc == -signal.SIGINT, c.words()
+    assert c.lines[1:] == ["pool closed", "what follows the loop"] and c.rc == -signal.SIGINT, c.words()
+
+
+def test_who_has_waited_for_the_beginning_stops_by_itself(child, loop):
+    c = child(
+        loop
+        + """
+gs = graceshut.install(grace=10)
+gs.hook("flush", lambda: print("flushed"), name="f")
+async def main():
+    ready_once_waiting()
+    await gs.stopping
+    await sleep(1)
+    print("pool closed")
+run(main)
+time.sleep(0.2)
+print("what follows the loop")
+"""
+    )
+    c.ready().kill().end()
+    assert c.lines[1:] == ["flushed", "pool closed", "what follows the loop"] and c.rc == 0, c.words()
+    assert (c.report["outcome"], c.report["leave"]["how"]) == ("clean", "by_itself"), c.report
+
+
+def test_a_task_beside_that_waits_keeps_nothing_alive(child):
+    """What only logs the end must not have a server without a stop of its own wait for the deadline."""
+    c = child(
+        """
+import asyncio
+gs = graceshut.install(grace=10)
+async def logs():
+    await gs.stopped
+    print("stopped")
+async def main():
+    task = asyncio.create_task(logs())
+    print("ready")
+    await asyncio.Event().wait()
+asyncio.run(main())
+"""
+    )
+    c.ready().kill().end()
+    assert c.lines == ["ready", "stopped"] and c.rc == 0, c.words()
+    assert c.gone_at - c.signalled_at < 5
 
 
 def test_a_loop_that_ends_too_early_is_named(child, loop):

@@ -112,19 +112,21 @@ def test_that_of_a_jvm_is_left_out_and_that_is_said(child, library):
     assert c.rc == 0 and c.lines[1:] == ["flush"] and "libjvm.so is not called any more" in c.err, c.words()
 
 
-def test_that_of_a_jvm_that_comes_later_is_left_out_too(child, library):
+@pytest.mark.parametrize("signo", [15, 2], ids=["TERM", "INT"])
+def test_that_of_a_jvm_that_comes_later_is_left_out_too(child, library, signo):
+    """For INT no KeyboardInterrupt comes either: the program does not stop by itself, and is not waited for."""
     c = child(
         f"""
         import ctypes
         gs = graceshut.install(grace=10)
         gs.hook("flush", lambda: print("flush"), name="f")
         gs.on_event(lambda e: print("ready") if e["event"] == "handler" else None)
-        ctypes.CDLL({library("libjvm.so")!r}).take(15)
+        ctypes.CDLL({library("libjvm.so")!r}).take({signo})
         time.sleep(30)
         """
     )
-    c.ready().kill().end()
-    assert c.rc == 0 and c.lines[1:] == ["flush"] and c.gone_at - c.signalled_at < 5, c.words()
+    c.ready().kill(signo).end()
+    assert c.rc == (0 if signo == 15 else -2) and c.lines[1:] == ["flush"] and c.gone_at - c.signalled_at < 5, c.words()
 
 
 def test_other_native_code_that_comes_later_is_the_programs_own_stop(child, library):

@@ -115,6 +115,34 @@ def test_at_the_deadline_it_is_made_to(child):
     assert (c.report["outcome"], c.report["leave"]["how"]) == ("degraded", "made_to"), c.report
 
 
+SWALLOWS = {
+    "pytest": """
+def case(): print("ready"); time.sleep(0.5)
+while True:
+    try: case()
+    except BaseException as error: print("failed", type(error).__name__)
+""",
+    "a thread's loop": """
+def loop():
+    while True: time.sleep(0.05)
+threading.Thread(target=loop).start()
+print("ready")
+""",
+}
+
+
+@pytest.mark.parametrize("how", SWALLOWS)
+def test_a_program_that_goes_on_is_not_clean(child, how):
+    """pytest, unittest and wsgiref take SystemExit for a failure of what they run. A test run that was cut off ended with 0."""
+    c = child("gs = graceshut.install(grace=5)\ngs.hook('flush', lambda: None, name='f')\n" + SWALLOWS[how])
+    c.ready().kill().end()
+    assert c.gone_at - c.signalled_at < 7, c.words()
+    swallowed = how == "pytest"
+    assert c.rc == (1 if swallowed else 0) and c.lines.count("failed SystemExit") <= 2 * swallowed, c.words()
+    found = c.report["outcome"], c.report["exit_code"], c.report["leave"]["how"]
+    assert found == (("degraded", 1, "made_to") if swallowed else ("clean", 0, "at_once")), c.report
+
+
 NEVER_LEAVES = """
 gs = graceshut.install(grace=30)
 gs.hook("flush", lambda: print("flushed"), name="f")
@@ -152,6 +180,29 @@ def test_its_own_re_raise_is_no_cut(child):
     c.ready().kill().end()
     assert c.rc == 0 and 0.9 < c.gone_at - c.signalled_at < 6, c.words()
     assert (c.report["outcome"], c.report["leave"]["how"]) == ("clean", "by_itself"), c.report
+
+
+def test_a_keyboard_interrupt_of_its_own_is_the_programs(child):
+    """uvicorn raises INT again when its stop is over, and catches the KeyboardInterrupt: it ended by INT instead of 0."""
+    c = child(
+        """
+        gs = graceshut.install(grace=9)
+        gs.hook("flush", lambda: time.sleep(0.3), name="f")
+        caught = []
+        before = signal.signal(signal.SIGINT, lambda signo, frame: caught.append(signo))
+        print("ready")
+        while not caught: time.sleep(0.01)
+        time.sleep(0.6)
+        signal.signal(signal.SIGINT, before)
+        try: signal.raise_signal(signal.SIGINT)
+        except KeyboardInterrupt: print("interrupted")
+        time.sleep(0.5)
+        print("what follows")
+        """
+    )
+    c.ready().kill(signal.SIGINT).end()
+    assert c.lines[1:] == ["interrupted", "what follows"] and c.rc == 0, c.words()
+    assert c.report["leave"]["how"] == "by_itself", c.report
 
 
 @pytest.mark.parametrize("how", ["wait", "stopped", "at_once"])

@@ -39,11 +39,29 @@ pub trait Host: Send + Sync {
         false
     }
 
+    /// True when a handler of the program's own hears of `signo` as things are now. A program that sends itself such a signal while it
+    /// stops has not said that its own stop is over: without graceshut it would go on in that handler (spec 6.6). By default it has, as
+    /// where the default action is back in place.
+    ///
+    /// Asked for every signal that the process sends itself during a shutdown; as [`has_own_handler`](Host::has_own_handler).
+    fn hears_of(&self, signo: i32) -> bool {
+        let _ = signo;
+        false
+    }
+
     /// True while the program does nothing but wait for the end by means of the binding's own, beside
     /// [`Runtime::wait`](crate::Runtime::wait): it will not leave by itself (spec 6.6). Asked once, when the plan is over after a
     /// signal; as [`has_own_handler`](Host::has_own_handler).
     fn is_waiting(&self) -> bool {
         false
+    }
+
+    /// True when the host is on its way out. Where it is not at D, though [`exit`](Host::exit) was called long before (its language's
+    /// way of leaving was swallowed by the program, which goes on), it is cut off there, and the shutdown was not clean (spec 6.3).
+    ///
+    /// Asked once, at D, on a thread of graceshut; as [`has_own_handler`](Host::has_own_handler).
+    fn is_leaving(&self) -> bool {
+        true
     }
 
     /// True for a host that tells of its end by `host_end` before it is on its way out (a wrapper whose program ended):

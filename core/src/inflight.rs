@@ -100,13 +100,14 @@ impl Page {
         self.word.value.load(SeqCst)
     }
 
-    /// Units of work in flight; never lower than the truth at some instant during the call.
+    /// Units of work in flight; never lower than the truth at some instant during the call. 0 where more left than entered.
     #[must_use]
     pub fn count(&self) -> u32 {
         let sum = |f: fn(&Stripe) -> &Line| self.stripes.iter().fold(0u32, |n, s| n.wrapping_add(f(s).value.load(SeqCst)));
         // Every `left` before any `entered`: a unit that leaves between the two sums is counted as still there.
         let left = sum(|s| &s.left);
-        sum(|s| &s.entered).wrapping_sub(left)
+        let there = sum(|s| &s.entered).wrapping_sub(left);
+        if there > u32::MAX / 2 { 0 } else { there }
     }
 
     /// The page's address, for hosts that count by themselves.

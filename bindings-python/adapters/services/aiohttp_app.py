@@ -62,9 +62,10 @@ if not BARE:
     options = {"ready": "/readyz", "end_streams_after": end, "stream_types": os.environ.get("TYPES", "").split()}
     if KIND == "run_app":
         graceshut.aiohttp.run_app(app, host="127.0.0.1", port=PORT, print=None, access_log=None, **options)
-    graceshut.aiohttp.follow(app, **options)
-    asyncio.run(main())
-    sys.exit(hooks.gs.wait())
+    else:
+        graceshut.aiohttp.follow(app, **options)
+        asyncio.run(main())
+        sys.exit(hooks.gs.wait())
 elif KIND == "run_app":
     web.run_app(app, host="127.0.0.1", port=PORT, print=None, access_log=None)
 else:

@@ -21,7 +21,7 @@ def hold_reactor(server: Server) -> None:
     defer, interfaces, reactor = (_twisted(name) for name in ("defer", "interfaces", "reactor"))
 
     async def over() -> None:
-        await server.gs.stopped.wait()
+        await server.gs.stopped._wait_async(None, of_program=False)
 
     def before_shutdown() -> Any:
         if not server.gs._open or not server.gs.stopping:

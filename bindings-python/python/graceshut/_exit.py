@@ -14,7 +14,7 @@ import os
 import sys
 import threading
 
-from . import _graceshut, _hooks, _hubs, _signals
+from . import _graceshut, _hooks, _hubs, _leaving, _signals
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -111,9 +111,11 @@ def _pre_shutdown() -> None:
         # Somebody replaced our hook and did not call it; the interpreter remembers as well.
         last = getattr(sys, "last_value", None)
         error = _hooks.describe(last) if last is not None else None
-    if gs.state == "stopped" and _other_threads():
-        for call in left_by_main:
-            call()
+    if gs.state == "stopped":
+        _leaving.by_itself()
+        if _other_threads():
+            for call in left_by_main:
+                call()
     _wait_for_threads()
     child = _child_frame()
     status = int(child.f_locals.get("exitcode") or 0) if child is not None else 0
@@ -199,17 +201,20 @@ def leave_without_main() -> None:
         _flush()
 
 
-def _after_fork() -> None:
-    global _gs, _uncaught, _interrupted
-    _gs, _uncaught, _interrupted = None, None, False
-    left_by_main.clear()
-    if sys.excepthook is _excepthook:
-        sys.excepthook = _hook_before
+def begin_anew() -> Optional[Any]:
+    """In a forked child: nothing is installed; gives what its parent wants re-armed."""
+    global _uncaught, _interrupted
+    forget()
+    _uncaught, _interrupted = None, False
     _graceshut.after_fork()
     _hooks.reset()
     from . import _runtime
 
-    rearmed = _runtime.after_fork()
+    return _runtime.after_fork()
+
+
+def _after_fork() -> None:
+    rearmed = begin_anew()
     # None where C code forks, as uWSGI does.
     forker = sys._getframe().f_back
     if forker is not None and forker.f_globals.get("__name__") == "subprocess":

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from . import _hooks, _hubs, _signals
+from . import _graceshut, _hooks, _hubs, _leaving, _signals
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -67,7 +67,10 @@ class Flag:
         import time
 
         gs, until = self._gs, None if limit is None else time.monotonic() + limit
-        swallow, hub = _signals.waiting() if _signals.in_main() else None, _hubs.here()
+        ends, hub = self._level == _STOPPED, _hubs.here()
+        swallow = _signals.waiting(ends) if _signals.in_main() else None
+        if swallow is not None and hub is None and not ends:
+            _graceshut.set_stops_by_itself()
         if swallow is not None:
             swallow.__enter__()
         try:
@@ -77,8 +80,10 @@ class Flag:
                     # The others of this thread run meanwhile.
                     hub.wait(min(left, _LOOK), self._add)
                 if gs._wait_level(self._level, max(left, 0.0) if hub is None else 0.0):
-                    if swallow is not None and self._level == _STOPPED:
+                    if swallow is not None and ends:
                         swallow.saw_the_end()
+                        if hub is None:
+                            _leaving.by_itself()
                     return True
                 if until is not None and time.monotonic() >= until:
                     return False
@@ -90,15 +95,19 @@ class Flag:
         """``await gs.stopping``: as ``await gs.stopping.wait()``."""
         return self._wait_async(None).__await__()
 
-    async def _wait_async(self, limit: Optional[float]) -> bool:
+    async def _wait_async(self, limit: Optional[float], of_program: bool = True) -> bool:
+        """``of_program``: who waits in the main thread leaves afterwards. False for an adapter that waits beside the program."""
         import time
 
         gs, loop = self._gs, _hooks.note_loop()
         if loop is None:
             raise RuntimeError("awaited in no loop that graceshut knows (asyncio, uvloop, trio); call wait() on a thread instead")
         until = None if limit is None else time.monotonic() + limit
-        swallow = _signals.waiting() if _signals.in_main() else None
-        leaves = swallow is not None and self._level == _STOPPED
+        in_main, ends = _signals.in_main(), self._level == _STOPPED
+        swallow = _signals.waiting(ends) if in_main and of_program else None
+        leaves = in_main and ends
+        if swallow is not None and not ends and loop.is_in_main_task():
+            _graceshut.set_stops_by_itself()
         if swallow is not None:
             swallow.__enter__()
         if leaves:
@@ -112,6 +121,7 @@ class Flag:
                 await loop.wait(left, self._add)
             if leaves and swallow is not None:
                 swallow.saw_the_end()
+                _leaving.waited_in(loop)
             return True
         finally:
             if swallow is not None:

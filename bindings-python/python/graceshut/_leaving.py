@@ -22,9 +22,27 @@ _AFTER_INTERRUPT = 0.3
 _forked: Optional[tuple[CodeType, int, bool]] = None
 
 
+#: The loop in which a task of the program saw the end.
+_waited_in: Optional[_loops.Loop] = None
+
+
 def reset() -> None:
-    global _interrupted_at
-    _interrupted_at = float("-inf")
+    global _interrupted_at, _waited_in
+    _interrupted_at, _waited_in = float("-inf"), None
+
+
+def by_itself() -> None:
+    """The program saw the end in its main thread, and goes on there until it leaves: as after ``gs.wait()`` it is not told to."""
+    _graceshut.exit_begins(True)
+
+
+def waited_in(loop: _loops.Loop) -> None:
+    """A task of the main thread's loop saw the end. Where it is the one that the loop runs for, the program leaves by itself now;
+    beside another one, which may go on for ever, once the loop has ended."""
+    global _waited_in
+    _waited_in = loop
+    if loop.is_in_main_task():
+        by_itself()
 
 
 def interrupted() -> None:
@@ -45,6 +63,8 @@ def leave_if_due(frame: Optional[FrameType]) -> None:
         return
     if _left_to_loop(frame) or _loops.is_one_beginning_or_ending():
         return
+    if _waited_in is not None and not _waited_in.is_running():
+        return by_itself()
     code = _graceshut.exit_due()
     if code is not None:
         _leave(code)

@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     Loop = Union["Asyncio", "Trio"]
 
 
+#: The callbacks of asyncio's and uvloop's ``run_until_complete``.
+_ENDS_THE_RUN = ("_run_until_complete_cb", "done_cb")
+
+
 class Asyncio:
     """A running asyncio loop."""
 
@@ -44,6 +48,13 @@ class Asyncio:
                 return True
             frame = frame.f_back
         return False
+
+    def is_in_main_task(self) -> bool:
+        """Whether this is the task that the loop runs for: ``run_until_complete`` has its callback on it."""
+        from asyncio import current_task
+
+        callbacks = getattr(current_task(), "_callbacks", None) or ()
+        return any(getattr(one[0], "__name__", None) in _ENDS_THE_RUN for one in callbacks)
 
     def spawn(self, run: Run) -> Callable[[], None]:
         """In the loop's thread: starts a task; gives what cancels it from any thread."""
@@ -119,6 +130,13 @@ class Trio:
 
     def call(self, f: Callable[..., object], *args: Any) -> None:
         self.token.run_sync_soon(f, *args)
+
+    @staticmethod
+    def is_in_main_task() -> bool:
+        from trio import lowlevel
+
+        nursery = lowlevel.current_task().parent_nursery
+        return nursery is not None and nursery.parent_task is lowlevel.current_root_task()
 
     def spawn(self, run: Run) -> Callable[[], None]:
         import trio

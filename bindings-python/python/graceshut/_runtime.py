@@ -7,7 +7,7 @@ import sys
 import threading
 import time
 
-from . import _exit, _graceshut, _hooks, _hubs, _signals
+from . import _exit, _graceshut, _hooks, _hubs, _leaving, _signals, _uwsgi
 from ._errors import BY_KIND, Draining
 from ._flags import _SLICE, Flag, ring
 
@@ -68,6 +68,9 @@ def _arm(options: dict[str, Any], make: Callable[[], GraceShut]) -> None:
     """Python's table, then core, then the end of the program."""
     global _current
     managed = _graceshut.managed_signals(options)
+    if _signals.is_of_the_parent():
+        _exit.begin_anew()
+        _signals.begin_anew()
     _graceshut.exit_begins(False)
     _hooks.reset()
     _hooks.note_loop()
@@ -81,6 +84,9 @@ def _arm(options: dict[str, Any], make: Callable[[], GraceShut]) -> None:
             raise
         gs._begin()
         _signals.armed(gs)
+        if not gs._manual and _uwsgi.serves_here():
+            _signals.hold(_signals.stop_signals(), for_good=True)
+            _graceshut.set_main_in_c(True)
         _exit.follow(gs)
         _current = gs
     if not told:
@@ -526,6 +532,7 @@ class GraceShut(_graceshut.Runtime):
                 code = self._wait(0.0, False)
                 if code is not None:
                     self._wait_told(0.05)
+                    _leaving.by_itself()
                     return code
                 hub.sleep(0.002)
         finally:

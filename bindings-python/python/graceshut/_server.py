@@ -56,6 +56,7 @@ def of(gs: Optional[GraceShut] = None) -> Server:
         for key, one in list(_servers.items()):
             if one.gs is not gs:  # an earlier install, or the parent's
                 _servers.pop(key, None)
+                _holders.discard(one)
         found = _servers.setdefault(id(gs), Server(gs))
         found.follow()
     return found
@@ -143,18 +144,8 @@ class Server:
 
     def hold(self) -> None:
         """Keeps the stop signals from the server."""
-        import signal
-
         _holders.add(self)
-
-        stops = []
-        for key, entry in self.gs.config().items():
-            _, _, name = key.partition("signals.")
-            number = getattr(signal, "SIG" + name, None) if name else None
-            # HUP stops only where nobody reloads, and a server's own handler for it is no stop.
-            if number is not None and number != signal.SIGHUP and str(entry["value"]).startswith("stop"):
-                stops.append(int(number))
-        _signals.hold(stops)
+        _signals.hold(_signals.stop_signals())
 
     def refused(self) -> None:
         """A request came and was refused."""

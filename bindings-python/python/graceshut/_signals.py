@@ -67,6 +67,8 @@ _warned: set[int] = set()
 _caught = False
 #: Signals that Python is not told of: a server there would stop at once. See ``_server``.
 _held: set[int] = set()
+#: Those of them that the server does not get back.
+_held_for_good: set[int] = set()
 #: While Python's table and core's handler change, what came by: it may have met only one of the two (spec 2.5).
 _meanwhile: Optional[set[int]] = None
 
@@ -160,8 +162,9 @@ def _tell_core(signo: int) -> None:
     handler = _view.get(signo, _on_signal)
     is_native = signo in _native
     _graceshut.set_outside(int(signo), 2 if is_native else 0 if handler == _DFL else 1 if handler == _IGN else 2)
-    own = {*_native, *_c_handlers, *_handled, *_set_aside, *(s for s, h in _view.items() if callable(h))}
-    _graceshut.set_own_handlers(sum(1 << s - 1 for s in own))
+    callables = {s for s, h in _view.items() if callable(h)}
+    own = ({*_native, *_c_handlers, *_handled, *_set_aside} | callables) - _held_for_good
+    _graceshut.set_own_handlers(sum(1 << s - 1 for s in own), _view.get(_signal.SIGINT) is _signal.default_int_handler)
 
 
 def _warn(words: str, *args: object) -> None:
@@ -179,7 +182,7 @@ def armed(runtime: Any) -> None:
 def finish_in_main() -> None:
     """For an install made on another thread: the main thread came by."""
     runtime = _runtime
-    if runtime is None or not _is_ours() or not runtime._open or _view:
+    if runtime is None or not _is_ours() or not runtime._open:
         return
     with changing():
         _register()
@@ -188,21 +191,30 @@ def finish_in_main() -> None:
                 runtime._rearm(signo, signo not in _held)
 
 
-def hold(signals: Iterable[int]) -> None:
-    """From now on these reach core alone, not Python's handlers and wake-up descriptors, until :func:`release`."""
+def stop_signals() -> set[int]:
+    """Those that begin the shutdown, but HUP: it stops only where nothing reloads, and a server's own handler for it is no stop."""
+    return _stops - {_signal.SIGHUP}
+
+
+def hold(signals: Iterable[int], for_good: bool = False) -> None:
+    """From now on these reach core alone, not Python's handlers and wake-up descriptors, until :func:`release`, or for good."""
     if _runtime is None or not _is_ours():
         return
-    for signo in set(signals) & set(_view):
-        if _is_left_ignored(signo):
+    for signo in set(signals):
+        # Also those that Python has nothing to do with: uWSGI takes a signal that it was started with ignored.
+        if _is_left_ignored(signo) or not _graceshut.is_armed(signo):
             continue
         _held.add(signo)
+        if for_good:
+            _held_for_good.add(signo)
         _runtime._rearm(signo, False)
+        _tell_core(signo)
 
 
 def release(signo: int) -> bool:
     """Ends :func:`hold`, and gives the main thread the signal that was kept from it. On any thread; True when it did."""
     global _held
-    held, _held = _held, set()
+    held, _held = _held - _held_for_good, set(_held_for_good)
     if not held or _runtime is None or not _is_ours() or not _runtime._open:
         return False
     for one in held:
@@ -211,11 +223,36 @@ def release(signo: int) -> bool:
     return _graceshut.signal_main(int(signo if signo in held else min(held)))
 
 
+def is_of_the_parent() -> bool:
+    """C code has forked this process and has not told Python of it: what is noted here is the parent's."""
+    return _pid not in (0, os.getpid())
+
+
+def begin_anew() -> None:
+    """In such a child. Python's table is the parent's, with our callable in it, and stays as it is."""
+    global _waiting, _meanwhile, _runtime
+    _waiting, _meanwhile, _runtime = 0, None, None
+    _held.clear()
+    _held_for_good.clear()
+
+
+def give_back() -> bool:
+    """The plan is over: gives the main thread what was held for good, for the handler of native code. False where there is none."""
+    for signo in sorted(_held_for_good):
+        _held_for_good.discard(signo)
+        _held.discard(signo)
+        _runtime._rearm(signo)
+        if _graceshut.native_code_hears(signo):
+            return _graceshut.signal_main(int(signo))
+    return False
+
+
 def disarm() -> None:
     """After core's handler is gone, or was never put there: Python's table as the program knows it."""
     global _pid, _runtime
     _pid, _runtime = 0, None
     _held.clear()
+    _held_for_good.clear()
     _c_handlers.clear()
     _signal.signal, _signal.getsignal = _real_signal, _real_getsignal
     if in_main():
@@ -386,18 +423,23 @@ class waiting:
 
     _until_the_end = False
 
+    def __init__(self, for_the_end: bool = True) -> None:
+        self._for_the_end = for_the_end
+
     def saw_the_end(self) -> None:
         self._until_the_end = True
 
     def __enter__(self) -> None:
         global _waiting
         _waiting += 1
-        _graceshut.set_waiting(True)
+        if self._for_the_end:
+            _graceshut.set_waiting(True)
 
     def __exit__(self, *_: object) -> None:
         global _waiting
         _waiting -= 1
-        _graceshut.set_waiting(False, self._until_the_end)
+        if self._for_the_end:
+            _graceshut.set_waiting(False, self._until_the_end)
 
 
 def program_heard_of_one() -> bool:

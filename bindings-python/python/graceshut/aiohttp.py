@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import functools
-import sys
 
 from . import _server
 from ._http import REFUSED, Endless, Routes
@@ -35,14 +34,14 @@ def run_app(
     """Serves ``app`` until the process is told to stop, then runs the plan and leaves with its status.
 
     ready, live, end_streams_after, stream_types, gs: as for :func:`follow`. options: as for ``web.run_app``.
-    Call it in the main thread. Raises ImportError without aiohttp, SystemExit in the end.
+    Call it in the main thread. Raises ImportError without aiohttp. Returns when the plan is over.
     """
     web = _web()
     follow(app, ready=ready, live=live, end_streams_after=end_streams_after, stream_types=stream_types, gs=gs)
     install = _server.of(gs).gs
     web.run_app(app, **options)
     if install._open and not install._manual and install.stopping:
-        sys.exit(install.wait())
+        install.wait()
 
 
 def follow(

@@ -7,7 +7,6 @@ that arq gives it out again. ``on_shutdown`` and the connection's end belong to 
 from __future__ import annotations
 
 import asyncio
-import sys
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -23,7 +22,7 @@ def run(settings: Any, *, gs: Optional[GraceShut] = None, **options: Any) -> Non
     """Runs a worker until the process is told to stop, then the plan, and leaves with its status.
 
     settings, options: as for ``arq.run_worker``. Call it in the main thread.
-    Raises ImportError without arq, SystemExit in the end.
+    Raises ImportError without arq. Returns when the plan is over.
     """
     try:
         from arq.worker import create_worker
@@ -60,7 +59,7 @@ def run(settings: Any, *, gs: Optional[GraceShut] = None, **options: Any) -> Non
 
     asyncio.run(main())
     if install._open and not install._manual and install.stopping:
-        sys.exit(install.wait())
+        install.wait()
 
 
 def _signal_of(gs: GraceShut) -> Any:

@@ -297,7 +297,7 @@ class _Lifespan:
             self._app_done.set()
             if self._shutting:
                 # The loop lives as long as hooks run on it.
-                await self._server.gs.stopped.wait()
+                await _wait(self._server.gs)
         await self._send(message)
 
     def _up(self) -> None:
@@ -340,7 +340,7 @@ class _Lifespan:
 
 
 async def _wait(gs: GraceShut) -> None:
-    await gs.stopped.wait()
+    await gs.stopped._wait_async(None, of_program=False)
 
 
 #: Servers whose own stop lets requests in flight finish; the others (daphne, hypercorn after 3 s) may cut them.

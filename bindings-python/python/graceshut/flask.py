@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from datetime import timedelta
@@ -18,11 +16,11 @@ def run(
     app: Any, host: str = "127.0.0.1", port: int = 5000, *, ready: Optional[str] = None, live: Optional[str] = None,
     end_streams_after: Union[float, timedelta, None] = None, stream_types: Iterable[str] = (), gs: Optional[GraceShut] = None, **options: Any,
 ) -> None:
-    """Serves any WSGI app on werkzeug's server until the process is told to stop, and leaves with the plan's status.
+    """Serves any WSGI app on werkzeug's server until the process is told to stop; returns when the plan is over.
 
     end_streams_after, stream_types: as for :func:`graceshut.http_server.serve`.
     options: as for ``werkzeug.serving.make_server``; threaded unless said otherwise. No reloader: it is another process.
-    Raises ImportError without werkzeug, SystemExit in the end.
+    Raises ImportError without werkzeug.
     """
     try:
         from werkzeug.serving import make_server
@@ -33,4 +31,4 @@ def run(
     options.setdefault("threaded", not options.get("processes"))
     server = make_server(host, port, app, **options)
     server.log_startup()
-    sys.exit(serve(server, ready=ready, live=live, end_streams_after=end_streams_after, stream_types=stream_types, gs=gs))
+    serve(server, ready=ready, live=live, end_streams_after=end_streams_after, stream_types=stream_types, gs=gs)

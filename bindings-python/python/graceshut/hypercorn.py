@@ -25,7 +25,7 @@ def run(
     """Serves ``app`` in this process until it is told to stop, then runs the plan and leaves with its status.
 
     ready, live, end_streams_after, stream_types, gs: as for :class:`graceshut.asgi.Middleware`. options: keys of ``hypercorn.Config``.
-    Call it in the main thread. Raises ImportError without hypercorn, SystemExit in the end.
+    Call it in the main thread. Raises ImportError without hypercorn. Returns when the plan is over.
     """
     try:
         from hypercorn.asyncio import serve
@@ -43,7 +43,7 @@ def run(
     asyncio.run(serve(app, Config.from_mapping(options)))
     install = gs if gs is not None else graceshut.current()
     if install is not None and install._open and not install._manual and install.stopping:
-        sys.exit(install.wait())
+        install.wait()
 
 
 def adopt() -> None:

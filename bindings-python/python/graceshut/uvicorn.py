@@ -53,7 +53,7 @@ def run(
     """Serves ``app`` until the process is told to stop, then runs the plan and leaves with its status.
 
     ready, live, end_streams_after, stream_types, gs: as for :class:`graceshut.asgi.Middleware`. options: as for ``uvicorn.run``.
-    Call it in the main thread. Raises ImportError without uvicorn, SystemExit in the end.
+    Call it in the main thread. Raises ImportError without uvicorn, SystemExit where the start fails. Returns when the plan is over.
     """
     uvicorn = _uvicorn()
     import graceshut
@@ -67,4 +67,4 @@ def run(
         sys.exit(3)  # as `uvicorn.run`: startup failed
     install = gs if gs is not None else graceshut.current()
     if install is not None and install._open and not install._manual and (install.stopping or install.state == "stopped"):
-        sys.exit(install.wait())
+        install.wait()

@@ -2,7 +2,7 @@
 
 Each process that serves has its own plan: one process alone, or every worker under a master, with and without ``--lazy-apps``.
 ``setup(gs)`` registers its hooks; it is called once in each of them, in its main thread, before the first request. The master
-has no plan; it ends its workers by SIGINT, which is kept from uWSGI's own handler until the worker's turn in ``drain``.
+has no plan; it ends its workers by SIGINT, which is kept from uWSGI's own handler: the handler ends the worker when its plan is over.
 
 What the master ends by itself is out of reach: under ``--master --http`` its router is stopped first, and connections through
 it are cut as they are without graceshut. ``--http-socket`` has no router.
@@ -14,7 +14,7 @@ import os
 import signal
 from importlib import import_module
 
-from . import _server, wsgi
+from . import _server, _uwsgi, wsgi
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -41,8 +41,8 @@ def wrap(
     except ImportError as error:
         raise ImportError("graceshut.uwsgi works inside uWSGI alone: load the file with uwsgi --module") from error
 
-    # uWSGI's own handler for SIGINT leaves at once; should it not be there yet, there is nothing to wait for.
-    options.setdefault("leave", "at_once")
+    # The master ends its workers by it, also where it was started with it ignored, as a shell's background job is.
+    options["signals"] = {"INT": "stop", **(options.get("signals") or {})}
     not_set_up = [setup]
 
     def start() -> None:
@@ -56,11 +56,11 @@ def wrap(
         # The workers' listener is the master's too, which closes it when all of them are gone. A worker that ends alone
         # (reload, max-requests) is not ended by SIGINT, and leaves it to the others at once.
         server.all_holders_stop = True
-        if _under_master(uwsgi):
+        if _uwsgi.has_master(uwsgi):
             server.whole = lambda: gs.reason is not None and gs.reason.signal == "INT"
         server.up()
 
-    if not _under_master(uwsgi) or uwsgi.worker_id() > 0:
+    if _uwsgi.serves_here():
         start()
     else:
         master, before = os.getpid(), getattr(uwsgi, "post_fork_hook", None)
@@ -82,7 +82,3 @@ def _started(start: Callable[[], None]) -> None:
     except KeyboardInterrupt:
         start()
         os.kill(os.getpid(), signal.SIGINT)
-
-
-def _under_master(uwsgi: Any) -> bool:
-    return any(name in uwsgi.opt for name in ("master", b"master", "M", b"M"))

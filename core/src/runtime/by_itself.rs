@@ -6,6 +6,7 @@
 
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::SeqCst};
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use super::{Shared, exit};
 use crate::clock::At;
@@ -41,6 +42,8 @@ pub(crate) struct ByItself {
 const WAITS: u32 = 1;
 /// It has begun to leave, or was made to.
 const OVER: u32 = 2;
+/// The host's exit was called as soon as the plan was over; at D it is looked whether it took.
+const TOLD: u32 = 3;
 
 fn bit(signo: i32) -> u64 {
     1u64.checked_shl(signo.unsigned_abs().wrapping_sub(1)).unwrap_or(0)
@@ -70,12 +73,12 @@ impl ByItself {
         self.stage.load(SeqCst) == WAITS
     }
 
-    /// Until when the program is waited for; never, when it is not.
+    /// When there is something to do about the program's leaving.
     pub(super) fn until(&self) -> At {
-        match (self.waits(), self.hurry.load(SeqCst)) {
-            (true, false) => At(self.until.load(SeqCst)),
-            (true, true) => At(0),
-            (false, _) => At::NEVER,
+        match (self.stage.load(SeqCst), self.hurry.load(SeqCst)) {
+            (WAITS, true) => At(0),
+            (WAITS, false) | (TOLD, _) => At(self.until.load(SeqCst)),
+            _ => At::NEVER,
         }
     }
 }
@@ -137,9 +140,22 @@ impl Shared {
 
     /// From here on the program is waited for.
     pub(super) fn let_it_leave(&self) {
+        self.until_the_deadline(WAITS, Duration::ZERO);
+    }
+
+    /// The host's exit is about to be called at once.
+    pub(super) fn tell_it_to_leave(&self) {
+        if self.with_engine(|e| e.started_by().is_some()) {
+            // The report is to be written again before the watchdog comes.
+            let margin = self.with_engine(|e| e.window().map_or(Duration::ZERO, |(_, margin)| margin));
+            self.until_the_deadline(TOLD, margin / 2);
+        }
+    }
+
+    fn until_the_deadline(&self, stage: u32, before: Duration) {
         let deadline = self.with_engine(|e| e.deadline()).unwrap_or(At(0));
-        self.by_itself.until.store(deadline.0, SeqCst);
-        let _ = self.by_itself.stage.compare_exchange(0, WAITS, SeqCst, SeqCst); // over already: it has begun to leave
+        self.by_itself.until.store(deadline.minus(before).0, SeqCst);
+        let _ = self.by_itself.stage.compare_exchange(0, stage, SeqCst, SeqCst); // over already: it has begun to leave
     }
 
     /// The program leaves: the host's exit is not called any more.
@@ -161,6 +177,14 @@ impl Shared {
         }
         if self.door.awaited() || exit::host_is_exiting() {
             return self.it_leaves();
+        }
+        if self.by_itself.stage.compare_exchange(TOLD, OVER, SeqCst, SeqCst).is_ok() {
+            let plan = self.with_engine(|e| e.finished()).map(|(_, plan)| plan);
+            if let (false, Some(plan)) = (self.host.is_leaving(), plan) {
+                self.settle(Leaving::MadeTo, None);
+                self.host.exit(plan);
+            }
+            return;
         }
         if self.by_itself.stage.compare_exchange(WAITS, OVER, SeqCst, SeqCst).is_err() {
             return;

@@ -348,6 +348,9 @@ fn on_stop(shared: &Arc<Shared>, caught: &Caught, grace: Option<Duration>) {
     if caught.code == libc::SI_QUEUE && caught.pid == own && shared.lock().engine.is_stopping() {
         return shared.came_back(caught.signo);
     }
+    if self_sent && shared.host.hears_of(caught.signo) && shared.with_engine(|e| e.started_by().is_some()) {
+        return; // the program's own matter: KeyboardInterrupt after uvicorn's stop, which it catches
+    }
     let told = matches!(caught.code, libc::SI_USER | libc::SI_TKILL | libc::SI_QUEUE);
     let sender = told.then_some((caught.pid, caught.uid));
     shared.reload.stop_wins();

@@ -180,6 +180,7 @@ impl Shared {
         if self.may_leave_by_itself() {
             return self.let_it_leave();
         }
+        self.tell_it_to_leave();
         self.host.exit(finished.exit);
     }
 

@@ -89,6 +89,15 @@ pub fn called_after_ours(signo: i32) -> Option<usize> {
     saved.called_after(saved.generation(now.handler))
 }
 
+/// True when a handler stands between ours and the host's, and is not called because it ends the process: nothing of the host's own
+/// hears of `signo` either. Any thread, never blocks.
+#[must_use]
+pub fn is_left_out(signo: i32) -> bool {
+    let (Some(saved), Some(now)) = (saved(signo), query(signo)) else { return false };
+    let generation = saved.generation(now.handler);
+    saved.asks_first() && saved.under(generation).is_function() && saved.called_after(generation).is_none()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
