@@ -3,6 +3,7 @@
 
 const { EventEmitter } = require('node:events');
 const { channel } = require('node:diagnostics_channel');
+const { performance } = require('node:perf_hooks');
 const { isMainThread } = require('node:worker_threads');
 const { GraceshutError, call } = require('./error.js');
 const { HostEnd } = require('./host-end.js');
@@ -72,6 +73,7 @@ class Graceshut extends EventEmitter {
   #closed = false;
   #serving = false;
   #isStopping = false;
+  #begun = 0;
   #keepAlive;
   #stopping = deferred();
   #draining = deferred();
@@ -117,6 +119,7 @@ class Graceshut extends EventEmitter {
   #begin() {
     if (!this.#isStopping) {
       this.#isStopping = true;
+      this.#begun = performance.now();
       this.#keepAlive = setInterval(() => {}, FOREVER);
       this.#stopping.resolve();
     }
@@ -169,7 +172,11 @@ class Graceshut extends EventEmitter {
       if (this.#leaving || this.#waits || ends || this.#hostEnd?.wantsOut) this.#hostEnd?.leave(exitCode);
       // Else the core says when: at once, or at D where the program is stopping by itself (spec 6.6). A channel to a parent
       // (cluster, pm2) keeps a loop alive for ever.
-      else process.channel?.unref?.();
+      else {
+        process.channel?.unref?.();
+        // By its configuration the program may have a handler that cannot be seen.
+        if (JSON.parse(this.#native.config()).values.leave?.value !== 'by_itself') this.#signals.waitFor(this.#begun, (signo) => this.#endOwnStop(signo));
+      }
     });
   }
 
@@ -178,6 +185,13 @@ class Graceshut extends EventEmitter {
     this.#leaving = true;
     if (this.#last.report) setImmediate(() => this.#hostEnd?.leave(exitCode));
     else setTimeout(() => this.#onFinished(exitCode), LAST_EVENTS);
+  }
+
+  /** A signal that the program does not listen for came while it was waited for: it would have ended the program without us. */
+  #endOwnStop(signo) {
+    if (this.#closed || !this.#hostEnd || this.#hostEnd.left) return;
+    this.#native.warn("the program's own stop was ended by another signal, which it does not listen for");
+    this.#hostEnd.leave(128 + signo);
   }
 
   #letGo() {

@@ -155,8 +155,10 @@ class HostEnd {
       return;
     }
     // The plan is over: this ends the program as it does without us, and nothing waits for it any longer (spec 6.6).
+    const stopped = this.over || this.native.state()[0] === 'stopped';
+    if (stopped) this.native.warn(`the program's own stop ended by an uncaught error: ${words(error)}`);
     if (this.over) return process.exit(1);
-    if (this.native.state()[0] === 'stopped') {
+    if (stopped) {
       this.failed = 1;
       this.wantsOut = true;
       return;

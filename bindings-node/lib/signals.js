@@ -8,9 +8,11 @@
 // - process.on() puts libuv's handler in place of ours, and removing the last listener sets SIG_DFL (embedding C24). Node's own
 //   'newListener' and 'removeListener' listeners run first, so the change is already made when ours are called, and ours goes back
 //   on top before any other JavaScript runs.
-// - Which signals have a listener of the program's own: such a program may leave by itself (spec 6.6).
+// - Which signals have a listener of the program's own: such a program may leave by itself (spec 6.6). While it is waited for, a signal that it
+//   has no listener for (`once`) ends it, as it would without graceshut: libuv's handler is chained to for all of them then.
 
 const { constants } = require('node:os');
+const { performance } = require('node:perf_hooks');
 
 // Tools that hide their own listeners (tsx) put another listenerCount on `process`: what libuv's handler is needed for is counted with
 // the one it inherits. (Bun's process has its own emitter, of which that of node:events knows nothing.)
@@ -27,6 +29,11 @@ function watchers() {
   const emitters = [process.__signal_exit_emitter__, globalThis[Symbol.for('signal-exit emitter')]];
   return emitters.reduce((sum, emitter) => sum + (Number.isInteger(emitter?.count) ? emitter.count : 0), 0);
 }
+
+/** Within this time from its begin a shutdown takes further signals for duplicates (spec 7.1). */
+const DUPLICATE_MS = 500;
+/** A signal that the program has sent itself makes it leave within this time, by the core (spec 6.6): libuv does not tell who sent it. */
+const RERAISED_MS = 100;
 
 class Signals {
   /**
@@ -45,6 +52,8 @@ class Signals {
     /** Those told to the core again, once each. */
     this.retold = new Set();
     this.disowned = false;
+    /** Set while the program is waited for after the plan: called with the number of a signal that it has no listener for. */
+    this.leave = null;
     this.closed = false;
     this.shown = (name) => this.heard(name);
     /** Names with our listener. */
@@ -92,7 +101,7 @@ class Signals {
     const number = this.managed.get(name);
     const others = listenerCount.call(process, name) + coming - (this.visible.has(name) ? 1 : 0);
     try {
-      this.native.rearm(number, others > 0);
+      this.native.rearm(number, others > 0 || (this.leave !== null && this.visible.has(name)));
       const own = !this.disowned && others > 0 && this.own(name) + coming > 0;
       // A `once` listener that is being called, or one that took itself out, still stops the program.
       if (own || !this.native.hasBegun()) this.native.ownHandler(number, own);
@@ -112,6 +121,7 @@ class Signals {
    * has not heard of that one.
    */
   heard(name) {
+    if (this.leave !== null) return this.again(name);
     if (this.retold.has(name)) return;
     try {
       if (!this.native.stops(this.managed.get(name)) || this.native.hasBegun()) return;
@@ -121,6 +131,20 @@ class Signals {
     this.retold.add(name);
     this.changed(name, 0);
     process.kill(process.pid, name);
+  }
+
+  /** The plan is over, and the program is waited for. `begun`: when the shutdown began. */
+  waitFor(begun, leave) {
+    if (this.disowned || this.closed) return;
+    this.begun = begun;
+    this.leave = leave;
+    for (const name of this.managed.keys()) this.changed(name, 0);
+  }
+
+  again(name) {
+    const number = this.managed.get(name);
+    if (this.own(name) > 0 || !this.native.stops(number) || performance.now() - this.begun < DUPLICATE_MS) return;
+    setTimeout(() => this.leave(number), RERAISED_MS);
   }
 
   /** How many listeners for `name` are the program's own. */

@@ -1,5 +1,7 @@
 // Who leaves first (spec 6.6): a program with a listener of its own may be stopping by itself when the plan is over.
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { test } from 'node:test';
 import { describe, finish, signalled, start } from './child.mjs';
 
@@ -109,6 +111,7 @@ for (const [how, fails] of Object.entries({
       gs.hook('drain', () => sleep(${fails.plan}), { name: 'drain' });
       process.on('SIGTERM', async () => { await sleep(300); ${fails.code} }); say('ready');`);
     assert.deepEqual([it.status, it.report.exit_code, it.hook('drain').outcome], [1, 1, 'ok'], describe(it));
+    if (fails.plan === 0) assert.match(it.report.warnings.join(), /own stop ended by an uncaught error: could not save/);
     assert.match(it.stderr, /could not save/);
     assert.ok(took(it) < 2500, `${took(it)} ms`);
   });
@@ -117,4 +120,34 @@ for (const [how, fails] of Object.entries({
 test('a status of its own is kept after the plan, also after INT', async () => {
   const it = await signalled(`${PLAN} stay(); process.on('SIGINT', () => setTimeout(() => process.exit(3), 300)); say('ready');`, { signal: 'SIGINT' });
   assert.deepEqual([it.status, it.report.exit_code], [3, 3], describe(it));
+});
+
+test('a second signal that the program has no listener for ends it, as it would without graceshut; a duplicate does not', async () => {
+  for (const [first, second, status] of [['SIGTERM', 'SIGTERM', 143], ['SIGINT', 'SIGINT', 'SIGINT'], ['SIGTERM', 'SIGINT', 130]]) {
+    const it = start(`${PLAN.replace("'4s'", "'20s'")} stay(); process.once('${first}', () => say('own stop hangs')); say('ready');`, { env: { GRACESHUT_REPORT: 'report.json' } });
+    it.file = join(it.cwd, 'report.json');
+    await it.said();
+    it.kill(first);
+    await it.said('flush');
+    it.child.kill(second); // a duplicate (spec 7.1)
+    await new Promise((resolve) => setTimeout(resolve, 800));
+    assert.equal(it.child.exitCode, null, describe(it));
+    it.kill(second);
+    await finish(it);
+    assert.deepEqual([it.status, it.lines.toSorted()], [status, [`exit ${status === 143 ? 143 : 130}`, 'flush', 'own stop hangs']], describe(it));
+    assert.ok(took(it) < 3000, `${took(it)} ms`);
+    assert.match(JSON.parse(readFileSync(it.file, 'utf8')).warnings.join(), /own stop was ended by another signal/);
+  }
+});
+
+test('with leave: by_itself the program may have a handler that cannot be seen: a second signal changes nothing', async () => {
+  const it = start(`${PLAN.replace("'4s'", "'20s', leave: 'by_itself'")} const t = stay(); setTimeout(() => clearInterval(t), 2500); say('ready');`);
+  await it.said();
+  it.kill();
+  await it.said('flush');
+  await new Promise((resolve) => setTimeout(resolve, 800));
+  it.child.kill('SIGTERM');
+  await finish(it);
+  assert.deepEqual([it.status, it.report.outcome], [0, 'clean'], describe(it));
+  assert.ok(took(it) > 1500, `${took(it)} ms`);
 });
