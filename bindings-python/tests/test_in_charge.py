@@ -16,7 +16,7 @@ def caught(pid: int, signo: int) -> bool:
 
 
 def test_a_sigaction_of_other_native_code_is_noticed(child):
-    """No shim hears of it; core looks every 5 s (spec 3.5)."""
+    """No shim hears of it; core looks soon after `install`, then every 5 s (spec 3.5)."""
     c = child(
         """
         import ctypes
@@ -28,7 +28,7 @@ def test_a_sigaction_of_other_native_code_is_noticed(child):
         time.sleep(60)
         """
     ).ready()
-    assert not caught(c.process.pid, signal.SIGTERM)
+    # Repaired 10 ms later at the earliest, which may be before this looks: the report tells that it was.
     until = time.monotonic() + 5 + 2
     while not caught(c.process.pid, signal.SIGTERM):
         assert time.monotonic() < until, c.words()
