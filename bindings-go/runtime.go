@@ -212,3 +212,10 @@ func (rt *Runtime) observe(text []byte) {
 		rt.done.close()
 	}
 }
+
+// warn adds to the report's warnings.
+func (rt *Runtime) warn(words string) {
+	c := cWords(words)
+	defer free(c)
+	C.graceshut_warn(rt.gs, c) // fails for a closed runtime alone
+}

@@ -23,6 +23,9 @@ import (
 //   - At the soft deadline what is left is closed, and the hook ends cancelled.
 //   - Request contexts are not cancelled by a signal. Answers that never end hold drain up: EndStreamsAfter.
 //
+// It takes the place of srv.Shutdown, which closes kept connections under their next request: a program that calls that itself at the
+// signal loses what it loses without graceshut, and the report's warnings say so.
+//
 // It registers a hook in drain, named "server" or as Name says, sets serving, and wraps srv.Handler (as Handler) and
 // srv.ConnState. Call it once for a server. For TLS use ServeTLS: over a tls.NewListener requests would have no r.TLS.
 func (rt *Runtime) Serve(srv *http.Server, ln net.Listener, options ...HookOption) error {
@@ -84,7 +87,22 @@ func (rt *Runtime) serve(srv *http.Server, ln net.Listener, run func(net.Listene
 	}
 	// It ended by itself: there is nothing to drain.
 	_, _ = hook.Remove()
+	if errors.Is(err, http.ErrServerClosed) {
+		go rt.warnOfOwnShutdown(o.name)
+	}
 	return err
+}
+
+// One signal reaches the plan and the program's own Shutdown; which of them comes first is not known.
+const atTheSameTime = 200 * time.Millisecond
+
+func (rt *Runtime) warnOfOwnShutdown(name string) {
+	select {
+	case <-rt.Stopping():
+		rt.warn("hook drain/" + name + ": the program called its server's own Shutdown or Close: a client on a kept connection may have" +
+			" lost a request. Serve takes the place of that call")
+	case <-time.After(atTheSameTime):
+	}
 }
 
 type server struct {

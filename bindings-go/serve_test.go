@@ -2,6 +2,7 @@ package graceshut
 
 import (
 	"bufio"
+	"context"
 	"crypto/tls"
 	"fmt"
 	"io"
@@ -10,6 +11,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -92,6 +94,47 @@ func TestServeEndsIdleConnections(t *testing.T) {
 	must(t, err)
 	defer silent.Close()
 	c.signal(term).end().code(0).outcome("clean").was("server", "ok").within(3 * time.Second)
+}
+
+func init() {
+	scenarios["serve, own Shutdown"] = func() {
+		gs := withHook()
+		ctx, stop := signal.NotifyContext(context.Background(), term)
+		defer stop()
+		srv := &http.Server{}
+		ln := listenLoopback()
+		go func() { say("serve %v", gs.Serve(srv, ln)) }()
+		ready()
+		<-ctx.Done()
+		check(srv.Shutdown(context.Background()))
+		gs.Wait()
+	}
+	// In foreground, Serve is the wait for the signal and for the requests: what follows it is the program's own stop.
+	scenarios["serve, in place of Shutdown"] = func() {
+		gs := withHook()
+		ln := listenLoopback()
+		ready()
+		check(gs.Serve(&http.Server{}, ln))
+		say("own stop is over")
+		gs.Wait()
+	}
+}
+
+// The README's two lines. Beside the program's own Shutdown nothing holds kept connections open: the report does not keep that back.
+func TestServeTakesThePlaceOfShutdown(t *testing.T) {
+	for scenario, want := range map[string]int{"serve, own Shutdown": 1, "serve, in place of Shutdown": 0} {
+		t.Run(scenario, func(t *testing.T) {
+			t.Parallel()
+			e := start(t, scenario).signal(term).end().code(0).outcome("clean")
+			warnings, _ := e.rep["warnings"].([]any)
+			if len(warnings) != want || want == 1 && !strings.Contains(fmt.Sprint(warnings), "own Shutdown") {
+				e.fail("warnings %v", warnings)
+			}
+			if want == 0 {
+				e.said("own stop is over")
+			}
+		})
+	}
 }
 
 func TestServeTLSAndHTTP2(t *testing.T) {

@@ -4,6 +4,7 @@ import com.sun.jna.Memory;
 import com.sun.jna.Pointer;
 import dev.graceshut.internal.Json;
 import dev.graceshut.internal.Lib;
+import dev.graceshut.internal.Warnings;
 import java.net.ServerSocket;
 import java.nio.channels.NetworkChannel;
 import java.time.Duration;
@@ -95,6 +96,7 @@ public final class Graceshut implements AutoCloseable {
         }
         Graceshut made = new Graceshut(handle, options.logEvents);
         current = made;
+        Warnings.to(message -> Lib.graceshut_warn(handle, message));
         GraceshutException.check(Lib.graceshut_on_event(handle, EVENT, null, null));
         own.forEach(made::hearsToo);
         made.exit.start();

@@ -181,6 +181,7 @@ public final class Child {
             }
             case "leaving" -> LeavingCases.run(args[1]);
             case "streams" -> StreamCases.run();
+            case "uncounted" -> UncountedCases.run(args[1], args[2], Long.parseLong(args[3]));
             case "in_flight" -> inFlight();
             case "bad_input" -> BadInput.run();
             case "wasm" -> WasmCases.run(java.nio.file.Path.of(args[1]));

@@ -11,6 +11,7 @@ import dev.graceshut.GraceshutException;
 import dev.graceshut.HookContext;
 import dev.graceshut.InFlight;
 import dev.graceshut.Phase;
+import dev.graceshut.internal.Warnings;
 import java.io.IOException;
 import java.time.Duration;
 import java.util.List;
@@ -26,10 +27,14 @@ import java.util.concurrent.atomic.AtomicInteger;
  * thread, enters a part of its own.
  */
 public final class GracefulHttpServer {
+    private static final long LOOK_MS = 5;
+
     private final InFlight work;
     private final HttpServer server;
     private final AtomicInteger active = new AtomicInteger();
     private final AtomicBoolean came = new AtomicBoolean();
+    /** False: every context was made on the server itself. */
+    private volatile boolean counts;
     private volatile Streams streams = new Streams(null);
 
     private GracefulHttpServer(Graceshut gs, HttpServer server) {
@@ -39,7 +44,12 @@ public final class GracefulHttpServer {
 
     /**
      * Takes the stopping of {@code server} over: registers a hook of that name in {@code drain}, and says that this process
-     * accepts connections. Contexts made by {@link #createContext} are counted; starting the server stays yours.
+     * accepts connections. Starting the server stays yours.
+     *
+     * <p><b>Make the contexts with {@link #createContext} of what this returns</b>, or pass those that exist to {@link #count}. The
+     * others go on serving in {@code drain}; what is in progress when the listener is closed is waited for, but a client that keeps
+     * its connection loses its next request, as with {@link HttpServer#stop}. The report warns of that. Beside contexts that are counted,
+     * an exchange of the others that a virtual thread handles is not seen, and is cut.
      */
     public static GracefulHttpServer adopt(Graceshut gs, HttpServer server, String name) {
         GracefulHttpServer adopted = new GracefulHttpServer(gs, server);
@@ -77,7 +87,15 @@ public final class GracefulHttpServer {
 
     /** As {@link HttpServer#createContext(String, HttpHandler)}, with every exchange counted, or refused with 503 while draining. */
     public HttpContext createContext(String path, HttpHandler handler) {
-        HttpContext context = server.createContext(path, handler);
+        return count(server.createContext(path, handler));
+    }
+
+    /**
+     * The same for a context that was made on the server itself. Say it before requests come: a context's filters are no
+     * concurrent list.
+     */
+    public HttpContext count(HttpContext context) {
+        counts = true;
         context.getFilters().add(new Counted());
         return context;
     }
@@ -103,12 +121,62 @@ public final class GracefulHttpServer {
 
     private void drain(HookContext ctx) throws InterruptedException {
         streams.drain();
+        try (Uncounted others = others(ctx, true)) {
+            awaitCounted(ctx);
+            if (others != null) {
+                others.stop(ctx);
+                return;
+            }
+        }
+        try (Uncounted others = others(ctx, false)) {
+            if (others != null) {
+                others.stop(ctx);
+            } else {
+                server.stop(0);
+            }
+        }
+    }
+
+    /** Null where every exchange is counted, as far as can be seen. */
+    private Uncounted others(HookContext ctx, boolean connects) throws InterruptedException {
+        if (!mayHaveOthers()) {
+            return null;
+        }
+        Warnings.say("hook " + ctx.phase() + "/" + ctx.name() + ": requests are not counted in contexts that were made on the HttpServer"
+                + " itself: use createContext of what GracefulHttpServer.adopt returned");
+        return new Uncounted(server, connects);
+    }
+
+    private boolean mayHaveOthers() throws InterruptedException {
+        if (!isStarted()) {
+            return false;
+        }
+        if (!counts) {
+            return true;
+        }
+        if (!Uncounted.seen()) {
+            return false;
+        }
+        Thread.sleep(LOOK_MS); // one look may meet a thread on its way into our filter
+        return Uncounted.seen();
+    }
+
+    /** A server that has started takes no other executor; nothing else tells. */
+    private boolean isStarted() {
+        try {
+            server.setExecutor(server.getExecutor());
+            return false;
+        } catch (IllegalStateException e) {
+            return true;
+        }
+    }
+
+    private void awaitCounted(HookContext ctx) throws InterruptedException {
         Listeners.awaitIdle(ctx, this::isBusy);
         Listeners.awaitClosable(ctx, () -> came.getAndSet(false), this::isBusy, List.of(server.getAddress().getPort()));
         while (isBusy()) {
-            Thread.sleep(5); // until the soft deadline interrupts: what is left then is cut
+            Thread.sleep(LOOK_MS); // until the soft deadline interrupts: what is left then is cut
         }
-        server.stop(0);
     }
 
     private boolean isBusy() {
