@@ -164,7 +164,7 @@ def _tell_core(signo: int) -> None:
     _graceshut.set_outside(int(signo), 2 if is_native else 0 if handler == _DFL else 1 if handler == _IGN else 2)
     callables = {s for s, h in _view.items() if callable(h)}
     own = ({*_native, *_c_handlers, *_handled, *_set_aside} | callables) - _held_for_good
-    _graceshut.set_own_handlers(sum(1 << s - 1 for s in own), _view.get(_signal.SIGINT) is _signal.default_int_handler)
+    _graceshut.set_own_handlers(sum(1 << s - 1 for s in own), _interrupts(_view.get(_signal.SIGINT)))
 
 
 def _warn(words: str, *args: object) -> None:
@@ -398,10 +398,14 @@ def _is_swallowed(signum: int, handler: Any) -> bool:
         return False
     if handler is _signal.default_int_handler:
         return bool(_waiting) or _ending or signum in _ignored
-    # asyncio.Runner's and trio's own: they would cancel the coroutine that waits for the end.
+    # They would cancel the coroutine that waits for the end.
+    return _interrupts(handler) and bool(_waiting)
+
+
+def _interrupts(handler: Any) -> bool:
+    """Whether this makes a KeyboardInterrupt of INT: Python's own, ``asyncio.Runner``'s and trio's."""
     runners = isinstance(handler, functools.partial) and getattr(handler.func, "__name__", "") == "_on_sigint"
-    trios = str(getattr(handler, "__module__", "")).startswith("trio.")
-    return (runners or trios) and bool(_waiting)
+    return handler is _signal.default_int_handler or runners or str(getattr(handler, "__module__", "")).startswith("trio.")
 
 
 def _as_before(signum: int, frame: Optional[FrameType], handler: Any) -> None:
