@@ -58,8 +58,10 @@ func (rt *Runtime) wait(limit C.int64_t) (int, error) {
 // (docs/spec.md 2.6). A nil error is the status 0, an ExitCode that status, another error 1 after it was printed to stderr,
 // a panic 2 after it was printed as Go does. With ExitManual Main returns when the shutdown is over.
 //
-// After a signal the process leaves when the last hook has ended, whatever f is doing. An f that listens for the signal itself and may
-// take longer than the hooks needs Leave(LeaveByItself). Where the plan is over before Main is called, f is not.
+// After a signal the process leaves when the last hook has ended, whatever f is doing, unless a server of the program's own is being shut
+// down then (Shutdown of net/http or fasthttp, GracefulStop): f has until the deadline to return then, and a status other than 0 that it answers
+// is kept. Another f that listens for the signal itself and may take longer than the hooks needs Leave(LeaveByItself), since Go does
+// not tell who listens. Where the plan is over before Main is called, f is not.
 //
 //	func main() {
 //		gs, err := graceshut.Install()
@@ -87,6 +89,9 @@ func (rt *Runtime) ended(f func() error) {
 		rt.hostEnd("Main was given no function", 1)
 		return
 	}
+	returned := newOnce()
+	rt.inMain.Store(returned)
+	defer returned.close()
 	err := f()
 	if code, ok := exitCodeOf(err); ok || err == nil {
 		rt.hostEnd("", code)
@@ -111,6 +116,9 @@ func (rt *Runtime) hostEnd(uncaught string, code int) {
 		words = cWords(uncaught)
 		defer free(words)
 	}
+	if code != 0 && rt.State() == Stopped {
+		rt.own.Store(int32(code)) // kept (docs/spec.md 6.5)
+	}
 	// CLOSED is the only error, and then there is nothing to tell.
 	C.graceshut_host_end(rt.gs, words, C.int(code))
 }
@@ -120,8 +128,15 @@ func (rt *Runtime) leave(code int) {
 	if rt.leaving.Swap(true) {
 		select {}
 	}
+	own := int(rt.own.Load())
+	if own != 0 {
+		code = own
+	}
 	if guest() {
 		C.gs_go_exit(C.int(code))
+	}
+	if own != 0 {
+		os.Exit(own)
 	}
 	C.graceshut_last_act(rt.gs)
 	os.Exit(code)
@@ -142,7 +157,7 @@ func graceshutGoExit(code C.int) {
 	if rt := current.Load(); rt != nil {
 		go func() {
 			rt.told.letEventsArrive()
-			rt.leave(int(code))
+			rt.leave(rt.letMainFinish(int(code)))
 		}()
 		return
 	}

@@ -21,6 +21,8 @@ type Runtime struct {
 	told     toldList
 	closed   atomic.Bool
 	leaving  atomic.Bool
+	own      atomic.Int32         // the status other than 0 that the program chose after its plan
+	inMain   atomic.Pointer[once] // while the function of Main runs; closed when it has returned
 }
 
 var (

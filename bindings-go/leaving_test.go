@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log"
+	"net/http"
 	"os"
 	"os/signal"
 	"syscall"
@@ -39,6 +40,21 @@ func init() {
 		hook(gs, Close, "bad", bad)
 		gs.Main(func() error { listenAndStop(); return nil })
 	}
+	scenarios["main stops by itself with 7"] = func() {
+		withHook(Leave(LeaveByItself)).Main(func() error { listenAndStop(); return ExitCode(7) })
+	}
+	scenarios["main shuts a server down"] = func() {
+		gs := withHook()
+		gs.Main(func() error { shutDownOwnServer(); return ExitCode(7) })
+	}
+	scenarios["main shuts a server down, at once"] = func() {
+		gs := withHook(Leave(LeaveAtOnce))
+		gs.Main(func() error { shutDownOwnServer(); return nil })
+	}
+	scenarios["main shuts a server down for ever"] = func() {
+		gs := withHook(Grace(3 * time.Second))
+		gs.Main(func() error { shutDownOwnServer(); select {} })
+	}
 	scenarios["main late"] = func() { stopsByItself().Main(func() error { say("main ran"); return nil }) }
 }
 
@@ -60,6 +76,35 @@ func listenAndStop() {
 	ready()
 	<-ctx.Done()
 	time.Sleep(ownStop)
+	say("own stop is over")
+}
+
+// shutDownOwnServer stops as net/http's manual has it, with a request in flight that takes ownStop.
+func shutDownOwnServer() {
+	ctx, stop := signal.NotifyContext(context.Background(), term, intr)
+	defer stop()
+	came := make(chan struct{})
+	srv := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		close(came)
+		time.Sleep(ownStop)
+	})}
+	ln := listenLoopback()
+	go srv.Serve(ln)
+	answered := make(chan string, 1)
+	go func() {
+		r, err := http.Get("http://" + ln.Addr().String())
+		if err != nil {
+			answered <- err.Error()
+			return
+		}
+		answered <- r.Status
+	}()
+	<-came
+	ready()
+	<-ctx.Done()
+	check(srv.Shutdown(context.Background()))
+	say("answered %s", <-answered)
+	time.Sleep(300 * time.Millisecond) // what follows a Shutdown: it is in no list
 	say("own stop is over")
 }
 
@@ -121,6 +166,17 @@ func TestMainLeaves(t *testing.T) {
 	t.Parallel()
 	start(t, "main blocks").signal(term).end().code(0).outcome("clean").leave("at_once").within(3 * time.Second)
 	start(t, "main stops by itself").signal(term).end().code(1).said("own stop is over").outcome("degraded").within(ownStop + 2*time.Second)
+	// A status that the program chose is kept, after the plan as well as before its end.
+	start(t, "main stops by itself with 7").signal(term).end().code(7).said("own stop is over").outcome("clean")
+	start(t, "main stops by itself with 7").signal(intr).end().code(7).said("own stop is over")
 	// The plan is over, so f must not begin work that no phase would end.
 	start(t, "main late").signal(term).end().code(0).said("own stop is over").silent("main ran").within(ownStop + 2*time.Second)
+}
+
+// Go does not tell who listens for a signal, but a server that is being shut down is seen: f returns by itself then.
+func TestMainIsLeftItsOwnShutdown(t *testing.T) {
+	t.Parallel()
+	start(t, "main shuts a server down").signal(term).end().code(7).said("answered 200 OK", "own stop is over").outcome("clean").within(ownStop + 3*time.Second)
+	start(t, "main shuts a server down, at once").signal(term).end().code(0).silent("own stop is over").leave("at_once").within(ownStop)
+	start(t, "main shuts a server down for ever").signal(term).end().code(1).outcome("degraded").leave("made_to").within(5 * time.Second)
 }

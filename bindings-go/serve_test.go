@@ -99,12 +99,14 @@ func TestServeEndsIdleConnections(t *testing.T) {
 func init() {
 	scenarios["serve, own Shutdown"] = func() {
 		gs := withHook()
+		// Without a connection drain is over in milliseconds, maybe before the Shutdown, which then does no harm.
+		hook(gs, Announce, "takes its time", func(ctx Context) error { return sleeps(ctx, 500*time.Millisecond) })
 		ctx, stop := signal.NotifyContext(context.Background(), term)
 		defer stop()
 		srv := &http.Server{}
 		ln := listenLoopback()
+		srv.BaseContext = func(net.Listener) context.Context { ready(); return context.Background() }
 		go func() { say("serve %v", gs.Serve(srv, ln)) }()
-		ready()
 		<-ctx.Done()
 		check(srv.Shutdown(context.Background()))
 		gs.Wait()
@@ -112,9 +114,9 @@ func init() {
 	// In foreground, Serve is the wait for the signal and for the requests: what follows it is the program's own stop.
 	scenarios["serve, in place of Shutdown"] = func() {
 		gs := withHook()
-		ln := listenLoopback()
-		ready()
-		check(gs.Serve(&http.Server{}, ln))
+		// The first moment at which a signal finds a server to drain.
+		srv := &http.Server{BaseContext: func(net.Listener) context.Context { ready(); return context.Background() }}
+		check(gs.Serve(srv, listenLoopback()))
 		say("own stop is over")
 		gs.Wait()
 	}
