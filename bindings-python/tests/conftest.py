@@ -48,9 +48,9 @@ PRELUDE = """
 import os, sys, time, signal, threading
 import graceshut
 def ready_once_waiting():
-    from graceshut import _signals
+    from graceshut import _interrupt
     def look():
-        while not _signals._waiting: time.sleep(0.001)
+        while not _interrupt._waiting: time.sleep(0.001)
         time.sleep(0.02)
         print("ready")
     threading.Thread(target=look, daemon=True).start()

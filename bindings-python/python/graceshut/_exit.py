@@ -14,7 +14,7 @@ import os
 import sys
 import threading
 
-from . import _graceshut, _hooks, _hubs, _leaving, _signals
+from . import _graceshut, _hooks, _hubs, _interrupt, _leaving, _signals
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -128,7 +128,7 @@ def _pre_shutdown() -> None:
 def _end(gs: Any, error: Optional[str], code: int) -> int:
     """The program ends, which is a trigger if there was none; waits for the plan and gives its status."""
     _graceshut.exit_begins(True)
-    _signals.ending()
+    _interrupt.ending()
     try:
         if _signals._caught:
             # A signal that Python has seen already is the reason, even if the engine's thread gets to it only now.
@@ -167,7 +167,7 @@ def _at_exit() -> None:
         # threading's shutdown is replaced, as eventlet does: its step before that never came.
         _pre_shutdown()
     _graceshut.exit_begins(True)
-    _signals.ending()
+    _interrupt.ending()
     if gs._close_gate(_CLOSE_LIMIT) or gs._manual:
         return
     # A hook that was abandoned is still inside. The interpreter cannot be taken apart under it (embedding B20).

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from . import _graceshut, _hooks, _hubs, _leaving, _signals
+from . import _graceshut, _hooks, _hubs, _interrupt, _leaving, _signals
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ class Flag:
 
         gs, until = self._gs, None if limit is None else time.monotonic() + limit
         ends, hub = self._level == _STOPPED, _hubs.here()
-        swallow = _signals.waiting(ends) if _signals.in_main() else None
+        swallow = _interrupt.waiting(ends) if _signals.in_main() else None
         if swallow is not None and hub is None and not ends:
             _graceshut.set_stops_by_itself()
         if swallow is not None:
@@ -104,7 +104,7 @@ class Flag:
             raise RuntimeError("awaited in no loop that graceshut knows (asyncio, uvloop, trio); call wait() on a thread instead")
         until = None if limit is None else time.monotonic() + limit
         in_main, ends = _signals.in_main(), self._level == _STOPPED
-        swallow = _signals.waiting(ends) if in_main and of_program else None
+        swallow = _interrupt.waiting(ends) if in_main and of_program else None
         leaves = in_main and ends
         if swallow is not None and not ends and loop.is_in_main_task():
             _graceshut.set_stops_by_itself()

@@ -7,7 +7,7 @@ import sys
 import threading
 import time
 
-from . import _exit, _graceshut, _hooks, _hubs, _leaving, _signals, _uwsgi
+from . import _exit, _graceshut, _hooks, _hubs, _interrupt, _leaving, _signals, _uwsgi
 from ._errors import BY_KIND, Draining
 from ._flags import _SLICE, Flag, ring
 
@@ -517,7 +517,7 @@ class GraceShut(_graceshut.Runtime):
         if not _signals.in_main():
             return self._wait_loop(until, False)
         hub = _hubs.here()
-        with _signals.waiting():
+        with _interrupt.waiting():
             return self._wait_loop(until, True) if hub is None else self._wait_in_hub(hub, until)
 
     def _wait_in_hub(self, hub: _hubs.Hub, until: Optional[float]) -> int:

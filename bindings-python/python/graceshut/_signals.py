@@ -17,11 +17,10 @@ done long before, is told as well.
 from __future__ import annotations
 
 import _signal  # type: ignore[import-not-found]
-import functools
 import os
 import threading
 
-from . import _graceshut, _hooks, _leaving
+from . import _graceshut, _hooks, _interrupt, _leaving
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -58,10 +57,6 @@ _native: set[int] = set()
 _handled: set[int] = set()
 #: Those that the program ignores since `install`: it is not to be cut in what it does meanwhile. TERM is acted on all the same.
 _set_aside: set[int] = set()
-#: Who waits in the main thread for the end, and swallows the Ctrl-C that began it.
-_waiting = 0
-#: The main thread is ending.
-_ending = False
 _warned: set[int] = set()
 #: A managed signal came by: the engine knows of it, or is about to.
 _caught = False
@@ -113,9 +108,10 @@ def _send_again(came: set[int]) -> None:
 
 def prepare(managed: list[tuple[int, bool, bool, bool]]) -> bool:
     """Before core arms: our callable into Python's table. False outside the main thread, where Python forbids it."""
-    global _managed, _pid, _ending, _caught
+    global _managed, _pid, _caught
     _leaving.reset()
-    _managed, _pid, _ending, _caught = managed, os.getpid(), False, False
+    _interrupt.reset()
+    _managed, _pid, _caught = managed, os.getpid(), False
     _ignored.clear()
     _c_handlers.clear()
     _handled.clear()
@@ -164,7 +160,7 @@ def _tell_core(signo: int) -> None:
     _graceshut.set_outside(int(signo), 2 if is_native else 0 if handler == _DFL else 1 if handler == _IGN else 2)
     callables = {s for s, h in _view.items() if callable(h)}
     own = ({*_native, *_c_handlers, *_handled, *_set_aside} | callables) - _held_for_good
-    _graceshut.set_own_handlers(sum(1 << s - 1 for s in own), _interrupts(_view.get(_signal.SIGINT)))
+    _graceshut.set_own_handlers(sum(1 << s - 1 for s in own), _interrupt.comes_by(_view.get(_signal.SIGINT)))
 
 
 def _warn(words: str, *args: object) -> None:
@@ -230,8 +226,9 @@ def is_of_the_parent() -> bool:
 
 def begin_anew() -> None:
     """In such a child. Python's table is the parent's, with our callable in it, and stays as it is."""
-    global _waiting, _meanwhile, _runtime
-    _waiting, _meanwhile, _runtime = 0, None, None
+    global _meanwhile, _runtime
+    _meanwhile, _runtime = None, None
+    _interrupt.after_fork()
     _held.clear()
     _held_for_good.clear()
 
@@ -394,18 +391,7 @@ def leave_if_due() -> None:
 
 
 def _is_swallowed(signum: int, handler: Any) -> bool:
-    if signum != _signal.SIGINT:
-        return False
-    if handler is _signal.default_int_handler:
-        return bool(_waiting) or _ending or signum in _ignored
-    # They would cancel the coroutine that waits for the end.
-    return _interrupts(handler) and bool(_waiting)
-
-
-def _interrupts(handler: Any) -> bool:
-    """Whether this makes a KeyboardInterrupt of INT: Python's own, ``asyncio.Runner``'s and trio's."""
-    runners = isinstance(handler, functools.partial) and getattr(handler.func, "__name__", "") == "_on_sigint"
-    return handler is _signal.default_int_handler or runners or str(getattr(handler, "__module__", "")).startswith("trio.")
+    return signum == _signal.SIGINT and _interrupt.is_swallowed(handler, signum in _ignored)
 
 
 def _as_before(signum: int, frame: Optional[FrameType], handler: Any) -> None:
@@ -418,43 +404,9 @@ def _as_before(signum: int, frame: Optional[FrameType], handler: Any) -> None:
         _signal.raise_signal(signum)
 
 
-class waiting:
-    """While entered in the main thread, the KeyboardInterrupt of the shutdown's own SIGINT is swallowed.
-
-    :meth:`saw_the_end` before leaving it: the thread goes on because the shutdown is over, and core, which asks later, is to take
-    it for one that still waits (spec 6.6). Without it, how the program leaves would depend on which of the two is faster.
-    """
-
-    _until_the_end = False
-
-    def __init__(self, for_the_end: bool = True) -> None:
-        self._for_the_end = for_the_end
-
-    def saw_the_end(self) -> None:
-        self._until_the_end = True
-
-    def __enter__(self) -> None:
-        global _waiting
-        _waiting += 1
-        if self._for_the_end:
-            _graceshut.set_waiting(True)
-
-    def __exit__(self, *_: object) -> None:
-        global _waiting
-        _waiting -= 1
-        if self._for_the_end:
-            _graceshut.set_waiting(False, self._until_the_end)
-
-
 def program_heard_of_one() -> bool:
     """Whether a handler of the program's own was called, ``KeyboardInterrupt`` included: swallowed ones do not count."""
     return bool(_handled & _stops)
-
-
-def ending() -> None:
-    """The main thread ends: nothing is raised in it any more."""
-    global _ending
-    _ending = True
 
 
 _forking = threading.local()
@@ -477,9 +429,10 @@ def after_fork(forker: Optional[FrameType], rearms: bool) -> None:
 
     What came meanwhile meets them, unless the child ``rearms`` now: then it waits for that, in :func:`_register`.
     """
-    global _waiting, _meanwhile
+    global _meanwhile
     # What another thread of the parent was about, and what had come there.
-    _waiting, _meanwhile = 0, None
+    _meanwhile = None
+    _interrupt.after_fork()
     _leaving.after_fork(forker)
     if _pid:
         disarm()

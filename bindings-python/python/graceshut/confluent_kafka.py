@@ -23,7 +23,7 @@ from __future__ import annotations
 import threading
 import time
 
-from . import _signals
+from . import _interrupt, _signals
 from ._kafka import INSIDE, POLL, WRITING, Buffer, checked, log
 from ._kafka_confluent import Member, place, wait_for
 
@@ -66,7 +66,7 @@ class Batches(Member):
         batch is tried again instead, and what that raises is the outcome of the hook ``kafka`` in ``flush``.
         """
         self._join()
-        swallow = _signals.waiting() if _signals.in_main() else None
+        swallow = _interrupt.waiting() if _signals.in_main() else None
         if swallow is not None:
             swallow.__enter__()
         try:
