@@ -20,7 +20,8 @@ var ownStops = map[string]bool{
 }
 
 // letMainFinish blocks, where a signal has come and the f of Main is stopping by itself, until f has returned or D has come, and answers
-// the status that counts then (docs/spec.md 6.6). Go tells nobody who listens for a signal, but a server that is being shut down is seen.
+// the status that counts then (docs/spec.md 6.6). Go does not tell who listens for a signal, but a server
+// that is being shut down is seen.
 func (rt *Runtime) letMainFinish(code int) int {
 	main, left := rt.inMain.Load(), rt.timeToLeave()
 	if main == nil || left <= 0 || !stopsAServer() {

@@ -19,11 +19,11 @@ use crate::values::to_json;
 /// The status to leave with; [`NOTHING`] before that is decided.
 static CODE: AtomicI32 = AtomicI32::new(NOTHING);
 const NOTHING: i32 = i32::MIN;
-/// Whoever waits for the end in the main thread has had the time to leave by itself: it may be told to.
+/// A program that waits for the end in its main thread has had the time to leave by itself: it may be told to.
 static MAY_TELL: AtomicBool = AtomicBool::new(false);
 /// The main thread has raised, or is ending by itself.
 static LEAVING: AtomicBool = AtomicBool::new(false);
-/// It is ending, whoever told it to.
+/// It is ending, by itself or because it was told to.
 static ENDS: AtomicBool = AtomicBool::new(false);
 /// The main thread waits, or has waited, for the beginning of the shutdown: the program stops by itself.
 static STOPS_BY_ITSELF: AtomicBool = AtomicBool::new(false);

@@ -76,7 +76,8 @@ pub(crate) fn thread_id() -> u32 {
 }
 
 /// In the main thread: puts `callable` into Python's table, by `set_handler`, for real-time signals that are free. False in any
-/// other thread, where CPython refuses. It is asked also where a parent has done so before: nobody else knows which thread that is.
+/// other thread, where CPython refuses. CPython is asked also where a parent has done so before: only it knows which
+/// thread that is.
 #[pyfunction]
 pub(crate) fn reserve(py: Python<'_>, set_handler: &Bound<'_, PyAny>, callable: &Bound<'_, PyAny>) -> PyResult<bool> {
     let mut free = (LOWEST..=HIGHEST).rev().filter(|s| disposition::query(*s) == Some(Disposition::DEFAULT));

@@ -1,6 +1,6 @@
 'use strict';
 // The listener of node:cluster. Under round robin it is the primary's alone: its workers see no accept queue, and when the last of them
-// has closed, Node closes the listener over whoever waits in it. So a worker that would close asks the primary first, where gs.cluster()
+// has closed, Node closes the listener over the clients that wait in it. So a worker that would close asks the primary first, where gs.cluster()
 // answers: when all workers that listen have asked, newcomers are turned away, what waits is handed out, and all of them may close (spec 9.4).
 //
 // The messages are of Node's internal kind, by the prefix of `cmd`: no 'message' listener of the program hears them. A primary without
