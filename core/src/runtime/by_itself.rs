@@ -6,7 +6,6 @@
 
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::SeqCst};
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
 
 use super::{Shared, exit};
 use crate::clock::At;
@@ -140,21 +139,20 @@ impl Shared {
 
     /// From here on the program is waited for.
     pub(super) fn let_it_leave(&self) {
-        self.until_the_deadline(WAITS, Duration::ZERO);
+        self.look_at(WAITS, self.with_engine(|e| e.deadline()).unwrap_or(At(0)));
     }
 
     /// The host's exit is about to be called at once.
     pub(super) fn tell_it_to_leave(&self) {
-        if self.with_engine(|e| e.started_by().is_some()) {
-            // The report is to be written again before the watchdog comes.
-            let margin = self.with_engine(|e| e.window().map_or(Duration::ZERO, |(_, margin)| margin));
-            self.until_the_deadline(TOLD, margin / 2);
+        let told = self.with_engine(|e| e.started_by().and(e.deadline()).zip(e.window()));
+        if let Some((deadline, (_, margin))) = told {
+            // Late enough for a host that was told in the last moment, and before the watchdog, so that the report is written again.
+            self.look_at(TOLD, deadline.minus(margin / 2).max(At::now().plus(margin / 2)));
         }
     }
 
-    fn until_the_deadline(&self, stage: u32, before: Duration) {
-        let deadline = self.with_engine(|e| e.deadline()).unwrap_or(At(0));
-        self.by_itself.until.store(deadline.minus(before).0, SeqCst);
+    fn look_at(&self, stage: u32, when: At) {
+        self.by_itself.until.store(when.0, SeqCst);
         let _ = self.by_itself.stage.compare_exchange(0, stage, SeqCst, SeqCst); // over already: it has begun to leave
     }
 
