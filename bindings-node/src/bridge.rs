@@ -4,7 +4,7 @@
 //! Costs: one boxed message and one futex for a post. Locks are held for a map operation, never across a call.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::SeqCst};
 use std::sync::mpsc::SyncSender;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -43,12 +43,23 @@ impl Message {
             Message::Cancel(id) => (1, id, 0, String::new()),
             Message::Event(json) => (2, 0, 0, json),
             Message::Finished(code) => (3, code.cast_unsigned(), 0, String::new()),
-            Message::Leave(code) => (5, code.cast_unsigned(), 0, String::new()),
+            Message::Leave(code) => {
+                TAKEN.store(true, SeqCst);
+                (5, code.cast_unsigned(), 0, String::new())
+            }
             Message::Reload { hook, call } => (4, hook, call, String::new()),
             Message::Closed => (6, 0, 0, String::new()),
         }
         .into()
     }
+}
+
+/// The main thread's loop has taken [`Message::Leave`].
+static TAKEN: AtomicBool = AtomicBool::new(false);
+
+/// Whether the main thread has heard that it is to leave.
+pub(crate) fn is_leaving() -> bool {
+    TAKEN.load(SeqCst)
 }
 
 /// The environment of the main thread.
@@ -103,6 +114,7 @@ pub(crate) fn hook_number() -> u32 {
 /// Makes the main thread's threadsafe function, once an install; it is weak: it keeps no idle process alive (C27).
 pub(crate) fn open(post: &Function<'_, Args, ()>) -> napi::Result<()> {
     let main = build(post)?;
+    TAKEN.store(false, SeqCst);
     let old = lock().replace(Bridge { loops: HashMap::from([(MAIN, main)]), ..Bridge::default() });
     drop(old);
     Ok(())

@@ -29,6 +29,11 @@ impl Host for Node {
         bridge::post(bridge::MAIN, Message::Leave(plan.code));
     }
 
+    /// A loop that is blocked has not heard of it.
+    fn is_leaving(&self) -> bool {
+        bridge::is_leaving()
+    }
+
     fn leaves_by_wait(&self) -> bool {
         false
     }

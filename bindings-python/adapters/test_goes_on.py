@@ -27,12 +27,12 @@ def wait_until_ready(port, process):
         time.sleep(0.02)
 
 
+RUNS = ["graceshut.aiohttp", "graceshut.hypercorn", "graceshut.flask"]
+BOTH = [(kind, signo) for kind in ["hypercorn", *RUNS] for signo in (signal.SIGTERM, signal.SIGINT)]
+
+
 # uvicorn raises TERM again when it has stopped, with the default action in place: it would not go on without graceshut either.
-@pytest.mark.parametrize(
-    "kind, signo",
-    [("hypercorn", signal.SIGTERM), ("hypercorn", signal.SIGINT), ("uvicorn", signal.SIGINT),
-     ("graceshut.aiohttp", signal.SIGTERM), ("graceshut.aiohttp", signal.SIGINT)],
-)
+@pytest.mark.parametrize("kind, signo", [*BOTH, ("uvicorn", signal.SIGINT), ("graceshut.uvicorn", signal.SIGINT)])
 def test_what_follows_the_server_runs_to_its_end(kind, signo):
     port = free_port()
     env = {**os.environ, "GRACESHUT_REPORT": "none", "GRACESHUT_GRACE": "10s", "PYTHONPATH": str(SERVICES)}

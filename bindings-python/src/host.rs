@@ -33,6 +33,8 @@ static LEAVERS: AtomicU32 = AtomicU32::new(0);
 static ENDING_LOOPS: AtomicU32 = AtomicU32::new(0);
 /// The main thread belongs to a server in C, which takes no call to leave.
 static MAIN_IN_C: AtomicBool = AtomicBool::new(false);
+/// How often it is looked whether the main thread has heard.
+const LOOK: Duration = Duration::from_millis(1);
 /// How long its own handler has to end the process.
 const ENDS_BY_ITSELF: Duration = Duration::from_secs(1);
 /// Signals that the program has a handler of its own for, a bit each.
@@ -143,6 +145,7 @@ fn leave(code: i32) {
     }
     MAY_TELL.store(true, SeqCst);
     let before = main_thread::times_it_came_by();
+    tell_in_passing(before);
     for attempt in 0.. {
         if LEAVING.load(SeqCst) {
             return;
@@ -157,6 +160,24 @@ fn leave(code: i32) {
         let unheard = || !LEAVING.load(SeqCst) && main_thread::times_it_came_by() == before && main_thread::sleeps();
         if attempt + 1 >= AGAIN.len() && unheard() {
             leave_without_main(code, unheard);
+        }
+    }
+}
+
+/// A main thread that runs Python is told between two instructions. A signal is for one that sleeps: its handler also writes to the
+/// wake-up descriptor, which a loop on its way out has closed and not yet taken back, and CPython complains about that on stderr.
+fn tell_in_passing(before: u32) {
+    if !main_thread::ask_between_instructions() {
+        return;
+    }
+    let mut slept = 0;
+    for _ in 0..AGAIN[0].as_millis() {
+        std::thread::sleep(LOOK);
+        let came = main_thread::times_it_came_by() != before;
+        slept = if main_thread::sleeps() { slept + 1 } else { 0 };
+        // Asleep for two looks: not for a moment, in a lock of ours.
+        if LEAVING.load(SeqCst) || slept == 2 && !came {
+            return;
         }
     }
 }

@@ -251,12 +251,12 @@ pub(crate) fn call_in_main() -> bool {
     call_when_it_runs(finish)
 }
 
-/// Has the main thread leave between two instructions: where no signal can be sent to it.
-pub(crate) fn ask_between_instructions() {
+/// Has the main thread leave between two instructions, once it runs some; false when it cannot be asked.
+pub(crate) fn ask_between_instructions() -> bool {
     extern "C" fn leave(_: *mut std::ffi::c_void) -> std::ffi::c_int {
         call("leave_if_due", true)
     }
-    gate::with_python(|_| call_when_it_runs(leave));
+    gate::with_python(|_| call_when_it_runs(leave)).unwrap_or(false)
 }
 
 /// Whose code the kernel calls for `signo` where that is not CPython's ("" for code that belongs to no object), and whether that ends

@@ -70,6 +70,28 @@ finally:
     assert c.gone_at - c.signalled_at < 3
 
 
+def test_a_busy_main_thread_is_told_without_a_signal(child):
+    """A loop on its way out has closed its wake-up descriptor: CPython's handler, which writes to it, complained on stderr."""
+    c = child(
+        """
+        import socket
+        gs = graceshut.install(grace=9)
+        closed = threading.Event()
+        gs.hook("flush", lambda: closed.wait(5) or None, name="f")
+        a, b = socket.socketpair()
+        b.setblocking(False)
+        signal.set_wakeup_fd(b.fileno())
+        print("ready")
+        while not gs.stopping: pass
+        b.close()
+        closed.set()
+        while True: sum(range(1000))
+        """
+    )
+    c.ready().kill().end()
+    assert c.rc == 0 and c.err == "" and c.gone_at - c.signalled_at < 3, c.words()
+
+
 BLOCKED = {
     "sleep": "time.sleep(30)",
     "select": "import select; select.select([os.pipe()[0]], [], [], 30)",

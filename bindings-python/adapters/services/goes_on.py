@@ -34,6 +34,21 @@ try:
 
         graceshut.aiohttp.run_app(web.Application(), host="127.0.0.1", port=port, print=None, ready="/readyz")
         trace("database closed")
+    elif kind == "graceshut.hypercorn":
+        import graceshut.hypercorn
+
+        graceshut.hypercorn.run(bare_app.asgi, bind=["127.0.0.1:%d" % port], ready="/readyz")
+        trace("database closed")
+    elif kind == "graceshut.uvicorn":
+        import graceshut.uvicorn
+
+        graceshut.uvicorn.run(bare_app.asgi, port=port, log_level="error", ready="/readyz")
+        trace("database closed")
+    elif kind == "graceshut.flask":
+        import graceshut.flask
+
+        graceshut.flask.run(bare_app.wsgi, port=port, ready="/readyz")
+        trace("database closed")
     else:
         import uvicorn
 

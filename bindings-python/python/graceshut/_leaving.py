@@ -52,7 +52,7 @@ def interrupted() -> None:
 
 
 def on_kick(signum: int, frame: Optional[FrameType]) -> None:
-    """The callable of that signal. In the main thread, between two instructions."""
+    """The callable of that signal, or called without one. In the main thread, between two instructions."""
     _graceshut.came_by()
     leave_if_due(frame)
 

@@ -62,6 +62,14 @@ def of(gs: Optional[GraceShut] = None) -> Server:
     return found
 
 
+def wait_to_the_end(gs: GraceShut) -> None:
+    """For a ``run`` that returns as the server's own does: in the main thread, after the server has stopped."""
+    if _signals.program_heard_of_one():
+        # The server has dealt with Ctrl-C, so that the program ends with a status of its own, not by INT (spec 6.4).
+        gs._host_deals_with_it()
+    gs.wait()
+
+
 def _after_fork() -> None:
     _servers.clear()
     _holders.clear()

@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import _signal  # type: ignore[import-not-found]
 import os
+import sys
 import threading
 
 from . import _graceshut, _hooks, _interrupt, _leaving
@@ -386,8 +387,8 @@ def _core_has_heard(signum: int) -> bool:
 
 
 def leave_if_due() -> None:
-    """Between two instructions of the main thread, where no signal can be sent to it."""
-    _leaving.leave_if_due(None)
+    """Between two instructions of the main thread."""
+    _leaving.on_kick(0, sys._getframe().f_back)
 
 
 def _is_swallowed(signum: int, handler: Any) -> bool:

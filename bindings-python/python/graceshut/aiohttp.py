@@ -31,7 +31,7 @@ def run_app(
     app: Any, *, ready: Optional[str] = None, live: Optional[str] = None,
     end_streams_after: Union[float, timedelta, None] = None, stream_types: Iterable[str] = (), gs: Optional[GraceShut] = None, **options: Any,
 ) -> None:
-    """Serves ``app`` until the process is told to stop, then runs the plan and leaves with its status.
+    """Serves ``app`` until the process is told to stop, then runs the plan.
 
     ready, live, end_streams_after, stream_types, gs: as for :func:`follow`. options: as for ``web.run_app``.
     Call it in the main thread. Raises ImportError without aiohttp. Returns when the plan is over.
@@ -41,7 +41,7 @@ def run_app(
     install = _server.of(gs).gs
     web.run_app(app, **options)
     if install._open and not install._manual and install.stopping:
-        install.wait()
+        _server.wait_to_the_end(install)
 
 
 def follow(

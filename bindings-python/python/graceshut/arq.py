@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import asyncio
 
+from . import _server
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Optional
@@ -19,7 +21,7 @@ __all__ = ["run"]
 
 
 def run(settings: Any, *, gs: Optional[GraceShut] = None, **options: Any) -> None:
-    """Runs a worker until the process is told to stop, then the plan, and leaves with its status.
+    """Runs a worker until the process is told to stop, then the plan.
 
     settings, options: as for ``arq.run_worker``. Call it in the main thread.
     Raises ImportError without arq. Returns when the plan is over.
@@ -59,7 +61,7 @@ def run(settings: Any, *, gs: Optional[GraceShut] = None, **options: Any) -> Non
 
     asyncio.run(main())
     if install._open and not install._manual and install.stopping:
-        install.wait()
+        _server.wait_to_the_end(install)
 
 
 def _signal_of(gs: GraceShut) -> Any:

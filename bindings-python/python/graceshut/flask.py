@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from . import _server
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from datetime import timedelta
@@ -31,4 +33,11 @@ def run(
     options.setdefault("threaded", not options.get("processes"))
     server = make_server(host, port, app, **options)
     server.log_startup()
+    install = _server.of(gs).gs
+
+    def deals_with_it(event: dict[str, Any]) -> None:
+        if event["event"] == "trigger":
+            install._host_deals_with_it()  # werkzeug's own `run_simple` returns after Ctrl-C
+
+    install.on_event(deals_with_it)
     serve(server, ready=ready, live=live, end_streams_after=end_streams_after, stream_types=stream_types, gs=gs)

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import sys
 
+from . import _server
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from datetime import timedelta
@@ -22,7 +24,7 @@ def run(
     app: Any, *, ready: Optional[str] = None, live: Optional[str] = None,
     end_streams_after: Union[float, timedelta, None] = None, stream_types: Iterable[str] = (), gs: Optional[GraceShut] = None, **options: Any,
 ) -> None:
-    """Serves ``app`` in this process until it is told to stop, then runs the plan and leaves with its status.
+    """Serves ``app`` in this process until it is told to stop, then runs the plan.
 
     ready, live, end_streams_after, stream_types, gs: as for :class:`graceshut.asgi.Middleware`. options: keys of ``hypercorn.Config``.
     Call it in the main thread. Raises ImportError without hypercorn. Returns when the plan is over.
@@ -43,7 +45,7 @@ def run(
     asyncio.run(serve(app, Config.from_mapping(options)))
     install = gs if gs is not None else graceshut.current()
     if install is not None and install._open and not install._manual and install.stopping:
-        install.wait()
+        _server.wait_to_the_end(install)
 
 
 def adopt() -> None:
@@ -58,7 +60,6 @@ def adopt() -> None:
 def _by_plan(wait: Callable[..., Awaitable[None]]) -> Callable[..., Awaitable[None]]:
     async def by_plan(event: Any, sleep: Callable[[float], Awaitable[Any]]) -> None:
         await wait(event, sleep)
-        from . import _server
         from ._runtime import current
 
         gs = current()

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import sys
 
+from . import _server
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from datetime import timedelta
@@ -50,7 +52,7 @@ def run(
     app: Any, *, ready: Optional[str] = None, live: Optional[str] = None,
     end_streams_after: Union[float, timedelta, None] = None, stream_types: Iterable[str] = (), gs: Optional[GraceShut] = None, **options: Any,
 ) -> None:
-    """Serves ``app`` until the process is told to stop, then runs the plan and leaves with its status.
+    """Serves ``app`` until the process is told to stop, then runs the plan.
 
     ready, live, end_streams_after, stream_types, gs: as for :class:`graceshut.asgi.Middleware`. options: as for ``uvicorn.run``.
     Call it in the main thread. Raises ImportError without uvicorn, SystemExit where the start fails. Returns when the plan is over.
@@ -67,4 +69,4 @@ def run(
         sys.exit(3)  # as `uvicorn.run`: startup failed
     install = gs if gs is not None else graceshut.current()
     if install is not None and install._open and not install._manual and (install.stopping or install.state == "stopped"):
-        install.wait()
+        _server.wait_to_the_end(install)

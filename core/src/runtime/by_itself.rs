@@ -177,9 +177,10 @@ impl Shared {
             return self.it_leaves();
         }
         if self.by_itself.stage.compare_exchange(TOLD, OVER, SeqCst, SeqCst).is_ok() {
-            let plan = self.with_engine(|e| e.finished()).map(|(_, plan)| plan);
-            if let (false, Some(plan)) = (self.host.is_leaving(), plan) {
-                self.settle(Leaving::MadeTo, None);
+            if let (false, Some((outcome, plan))) = (self.host.is_leaving(), self.with_engine(|e| e.finished())) {
+                if outcome == ShutdownOutcome::Clean {
+                    self.settle(Leaving::MadeTo, None);
+                }
                 self.host.exit(plan);
             }
             return;

@@ -21,8 +21,11 @@ class ReadmeTest {
     private static final Pattern SNIPPET = Pattern.compile("```java\n(.*?)```", Pattern.DOTALL);
     /** What a reader brings along: the program around a snippet. */
     private static final String PROGRAM = """
+            import com.sun.net.httpserver.*;
             import dev.graceshut.*;
+            import dev.graceshut.http.*;
             import dev.graceshut.kafka.*;
+            import java.net.InetSocketAddress;
             import java.net.ServerSocket;
             import java.time.Duration;
             import java.util.*;
@@ -36,6 +39,7 @@ class ReadmeTest {
                 Store store;
                 Map<String, Object> config;
                 String request;
+                HttpHandler handler;
                 %s
 
                 abstract void answer(int status, String header);
