@@ -54,7 +54,7 @@ impl Message {
     }
 }
 
-/// The main thread's loop has taken [`Message::Leave`].
+/// The main thread's loop has taken [`Message::Leave`], or is gone.
 static TAKEN: AtomicBool = AtomicBool::new(false);
 
 /// Whether the main thread has heard that it is to leave.
@@ -206,6 +206,16 @@ pub(crate) fn post(env: u32, message: Message) {
     if let Some(post) = post {
         // Closing is the only failure, and it means that nobody is there to hear.
         let _ = post.call(message, ThreadsafeFunctionCallMode::NonBlocking);
+    }
+}
+
+/// Tells the main thread to leave. Where its environment has ended, which was a worker's that loaded the addon by itself, nothing will
+/// ever hear of it.
+pub(crate) fn tell_to_leave(code: i32) {
+    let post = lock().as_ref().and_then(|b| b.loops.get(&MAIN)).map(|l| Arc::clone(&l.post));
+    let told = post.is_some_and(|post| post.call(Message::Leave(code), ThreadsafeFunctionCallMode::NonBlocking) == Status::Ok);
+    if !told {
+        TAKEN.store(true, SeqCst);
     }
 }
 

@@ -2,7 +2,7 @@
 
 use graceshut::{Chain, ExitPlan, Host};
 
-use crate::bridge::{self, Message};
+use crate::bridge;
 
 /// One install's view of Node.
 #[derive(Debug)]
@@ -26,7 +26,7 @@ impl Host for Node {
     /// Posted, not called: only the loop's thread may exit, so that 'exit' listeners run. A blocked loop never gets to it;
     /// the watchdog ends the process then.
     fn exit(&self, plan: ExitPlan) {
-        bridge::post(bridge::MAIN, Message::Leave(plan.code));
+        bridge::tell_to_leave(plan.code);
     }
 
     /// A loop that is blocked has not heard of it.
