@@ -27,7 +27,7 @@ def wait_until_ready(port, process):
         time.sleep(0.02)
 
 
-RUNS = ["graceshut.aiohttp", "graceshut.hypercorn", "graceshut.flask"]
+RUNS = ["graceshut.aiohttp", "graceshut.hypercorn"]
 BOTH = [(kind, signo) for kind in ["hypercorn", *RUNS] for signo in (signal.SIGTERM, signal.SIGINT)]
 
 

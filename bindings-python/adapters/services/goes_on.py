@@ -44,11 +44,6 @@ try:
 
         graceshut.uvicorn.run(bare_app.asgi, port=port, log_level="error", ready="/readyz")
         trace("database closed")
-    elif kind == "graceshut.flask":
-        import graceshut.flask
-
-        graceshut.flask.run(bare_app.wsgi, port=port, ready="/readyz")
-        trace("database closed")
     else:
         import uvicorn
 

@@ -16,7 +16,8 @@ import functools
 import os
 import time
 
-from . import _door, _exit, _graceshut, _signals
+from . import _door, _exit, _graceshut, _leaving, _signals
+from ._flags import _SLICE, _STOPPED
 from ._graceshut import Linger
 
 TYPE_CHECKING = False
@@ -64,10 +65,14 @@ def of(gs: Optional[GraceShut] = None) -> Server:
 
 def wait_to_the_end(gs: GraceShut) -> None:
     """For a ``run`` that returns as the server's own does: in the main thread, after the server has stopped."""
-    if _signals.program_heard_of_one():
-        # The server has dealt with Ctrl-C, so that the program ends with a status of its own, not by INT (spec 6.4).
-        gs._host_deals_with_it()
-    gs.wait()
+    reason = gs.reason
+    if reason is None or reason.signal != "INT" or not _signals.program_heard_of_one():
+        gs.wait()
+        return
+    # The server has dealt with Ctrl-C, and the program ends with a status of its own. One that waits in `gs.wait` dies by INT (spec 6.4).
+    while not gs._wait_level(_STOPPED, _SLICE):
+        pass
+    _leaving.by_itself()
 
 
 def _after_fork() -> None:
