@@ -17,6 +17,7 @@ import os
 import time
 
 from . import _door, _exit, _graceshut, _leaving, _signals
+from ._errors import BY_KIND
 from ._flags import _SLICE, _STOPPED
 from ._graceshut import Linger
 
@@ -134,7 +135,10 @@ class Server:
         self._is_up = True
         if self.gs.stopping:
             return  # too late to take part: it stops as it would without us
-        self.join(holds, listens)
+        try:
+            self.join(holds, listens)
+        except BY_KIND["too_late"]:
+            self.release()  # a signal was faster
 
     def join(self, holds: bool, listens: bool = True) -> None:
         """Takes part in the plan. Raises TooLate when ``drain`` is over."""
