@@ -48,7 +48,7 @@ class Door {
   /** `asked`: work came since the last look; `connected`: by a new connection. */
   look(asked, connected, late) {
     if (this.isShut || this.yielded) return;
-    const enough = () => this.linger.step(asked, this.served.somebodyIsSilent(), descriptor(this.server), connected);
+    const enough = () => this.linger.step(asked, this.served.hasSilentConnection(), descriptor(this.server), connected);
     if (late || (enough() && this.leave.toClose(this.context.remaining))) this.close();
   }
 

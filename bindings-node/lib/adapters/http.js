@@ -295,7 +295,7 @@ class Served {
     for (const [stream, method] of this.streams) if (isEndless(stream, method)) endStream(stream);
   }
 
-  somebodyIsSilent() {
+  hasSilentConnection() {
     for (const connection of this.connections) if (connection.silent && !connection.leaving) return true;
     return false;
   }

@@ -189,7 +189,7 @@ def finish_in_main() -> None:
 
 
 def stop_signals() -> set[int]:
-    """Those that begin the shutdown, but HUP: it stops only where nothing reloads, and a server's own handler for it is no stop."""
+    """Those that begin the shutdown, without HUP: a server reloads by its own handler for that one, and does not stop."""
     return _stops - {_signal.SIGHUP}
 
 

@@ -90,7 +90,8 @@ final class Uncounted implements AutoCloseable {
         try {
             byte[] request = ("GET " + path + " HTTP/1.1\r\nHost: graceshut\r\n\r\n").getBytes(StandardCharsets.ISO_8859_1);
             nudge.getOutputStream().write(request);
-            nudge.getInputStream().skip(nudge.getInputStream().available());
+            var answers = nudge.getInputStream();
+            answers.readNBytes(answers.available()); // read off, so that they do not fill the connection
         } catch (IOException e) {
             // the server has closed it: its stop is over, or about to be
         }
